@@ -136,8 +136,13 @@ export class FunctionBuilder<P extends Parameters = Parameters, R extends Result
 
   /** Stores a value of the named type at a byte address plus a constant offset. */
   store<Type extends ValueType>(type: Type, address: Operand<'i32'>, value: Operand<Type>, offset = 0): void {
-    const make = type === 'v128' ? vectorStore.v128 : scalarStore[type as 'i32']
-    this.#emit(make(address, value as Operand<never>, offset))
+    // Each table entry takes the value of its own type, which the compiler cannot follow through the index.
+    const make = (type === 'v128' ? vectorStore.v128 : scalarStore[type as 'i32']) as (
+      address: Operand<'i32'>,
+      value: Operand<Type>,
+      offset: number,
+    ) => Expression<'void'>
+    this.#emit(make(address, value, offset))
   }
 
   /** Stores the low byte of an i32. */

@@ -98,8 +98,9 @@ export class ModuleBuilder {
     body: (fn: FunctionBuilder<P, R>, parameters: ParameterLocals<P>) => void,
   ): void {
     const entry = this.#functions[handle.index - this.#importedFunctions.length]
-    if (entry?.handle !== (handle as unknown))
+    if (!entry || entry.handle !== (handle as FunctionHandle)) {
       throw new AssemblerError(`define ${handle.name}: not a function of this module`)
+    }
     if (entry.code) throw new AssemblerError(`define ${handle.name}: already defined`)
     entry.code = inFunction(handle.name, () => {
       const builder = new FunctionBuilder<P, R>(handle.name, handle.parameters, handle.result)
