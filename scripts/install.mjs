@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -55,6 +55,20 @@ function install() {
   )
 }
 
+/**
+ * Makes `node` on the path of npm scripts the binary itself. pnpm puts a shell script there, which keeps signals from the
+ * program behind it.
+ */
+function linkNode() {
+  if (process.platform === 'win32') return
+  const link = join(root, 'node_modules/.bin/node')
+  const target = '../node/bin/node'
+  const stats = lstatSync(link, { throwIfNoEntry: false })
+  if (stats?.isSymbolicLink() && readlinkSync(link) === target) return
+  rmSync(link, { force: true })
+  symlinkSync(target, link)
+}
+
 /** Makes sure that the dependencies match the lockfile and that the pinned Node works. */
 export function ensureInstalled() {
   const major = Number(process.versions.node.split('.')[0])
@@ -62,7 +76,7 @@ export function ensureInstalled() {
 
   const wanted = lockfileHash()
   const installed = existsSync(stampFile) ? readFileSync(stampFile, 'utf8').trim() : undefined
-  if (installed === wanted && existsSync(nodeBinary)) return
+  if (installed === wanted && existsSync(nodeBinary)) return linkNode()
 
   // pnpm keeps a copy of the lockfile it installed last, so a direct `pnpm install` counts as well.
   const pnpmCopy = join(root, 'node_modules/.pnpm/lock.yaml')
@@ -77,6 +91,6 @@ export function ensureInstalled() {
         'delete node_modules and run the command again.',
     )
   }
-  mkdirSync(dirname(stampFile), { recursive: true })
+  linkNode()
   writeFileSync(stampFile, `${wanted}\n`)
 }

@@ -13,6 +13,9 @@ import { ensureInstalled, fail, nodeBinary, root } from './install.mjs'
 /** A signal that npm and the terminal both deliver arrives twice within this time, in milliseconds. */
 const duplicateSignalWindow = 500
 
+/** How often to look whether the parent process is still there, in milliseconds. */
+const parentCheckInterval = 1000
+
 /** Finds the script behind the name of a binary among the dev dependencies of the root package. */
 function findTool(name) {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -30,7 +33,7 @@ function findTool(name) {
 /**
  * Hands signals on so that the child receives each exactly once. At a terminal, Ctrl-C already goes to every process of
  * the foreground group, the child included. Without one, the child gets a process group of its own and only what is
- * forwarded here reaches it.
+ * forwarded here reaches it. Returns when each signal came last, by name.
  */
 function forwardSignals(child, atTerminal) {
   const last = new Map()
@@ -42,6 +45,17 @@ function forwardSignals(child, atTerminal) {
       if (!duplicate && !(atTerminal && signal !== 'SIGTERM')) child.kill(signal)
     })
   }
+  return last
+}
+
+/** When npm or its shell was killed without a word to this process, ask the child to end, so that it can save. */
+function endWithParent(child, forwarded) {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    if (forwarded.size === 0) child.kill('SIGTERM')
+  }, parentCheckInterval)
 }
 
 function run(tool, args) {
@@ -59,7 +73,8 @@ function run(tool, args) {
   })
   child.on('error', (error) => fail(`could not start ${nodeBinary}: ${error.message}`))
   child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
-  forwardSignals(child, atTerminal)
+  const forwarded = forwardSignals(child, atTerminal)
+  endWithParent(child, forwarded)
 }
 
 ensureInstalled()
