@@ -1,0 +1,84 @@
+import { expect, it } from 'vitest'
+import { batchCount, gptBatch, gptParameters, gptStepFamily } from './gpt-step.ts'
+import { benchmarkCases } from './index.ts'
+import { tokenInput, uniformInput } from './inputs.ts'
+import { matmulFamily, matmulOperands } from './matmul.ts'
+
+it('names every case once', () => {
+  const names = benchmarkCases.map(({ name }) => name)
+  expect(new Set(names).size).toBe(names.length)
+  expect(names).toContain('matmul/1024/NT')
+  expect(names).toContain('gpt-step/nanogpt-cpu')
+})
+
+it('draws inputs that are spread over [−1, 1) and differ by seed', () => {
+  const values = uniformInput(10_000, 1)
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length
+  expect(Math.abs(mean)).toBeLessThan(0.02)
+  expect(variance).toBeCloseTo(1 / 3, 1)
+  expect(Math.min(...values)).toBeGreaterThanOrEqual(-1)
+  expect(Math.max(...values)).toBeLessThan(1)
+  expect(uniformInput(8, 2)).not.toEqual(uniformInput(8, 1))
+  expect(new Set(tokenInput(1000, 5, 65)).size).toBe(65)
+})
+
+it('stores the operands of a product as its transposes say, and expects the same product of all', () => {
+  const shapes = matmulFamily.checks.map((check) => matmulOperands(check)).map(({ shapeA, shapeB }) => [shapeA, shapeB])
+  expect(shapes).toEqual([
+    [
+      [13, 37],
+      [37, 29],
+    ],
+    [
+      [13, 37],
+      [29, 37],
+    ],
+    [
+      [37, 13],
+      [37, 29],
+    ],
+    [
+      [37, 13],
+      [29, 37],
+    ],
+  ])
+  const small = { kind: 'matmul', name: 'small', m: 1, n: 2, k: 2, transposeA: false } as const
+  const { a, b } = matmulOperands({ ...small, transposeB: false })
+  expect([...matmulFamily.expected({ ...small, transposeB: false })]).toEqual([
+    a[0]! * b[0]! + a[1]! * b[2]!,
+    a[0]! * b[1]! + a[1]! * b[3]!,
+  ])
+  expect([...matmulFamily.expected({ ...small, transposeB: true })]).toEqual([
+    a[0]! * b[0]! + a[1]! * b[1]!,
+    a[0]! * b[2]! + a[1]! * b[3]!,
+  ])
+})
+
+it('compares large products at their corners and elsewhere', () => {
+  const large = matmulFamily.cases.at(-1)!
+  const indices = matmulFamily.checkedIndices(large)!
+  const size = large.m * large.n
+  expect(indices).toEqual(expect.arrayContaining([0, large.n - 1, size - large.n, size - 1]))
+  expect(new Set(indices.map((index) => Math.floor(index / large.n) >> 6)).size).toBe(16)
+  expect(new Set(indices.map((index) => (index % large.n) >> 6)).size).toBe(16)
+  expect(Math.max(...indices)).toBeLessThan(size)
+  expect(matmulFamily.expected(large)).toHaveLength(indices.length)
+})
+
+it('has the weights and batches of nanoGPT’s CPU recipe', () => {
+  const recipe = gptStepFamily.cases[0]!
+  const parameters = gptParameters(recipe)
+  const count = parameters.reduce((sum, { values }) => sum + values.length, 0)
+  // 0.80 M, as nanoGPT reports for this recipe (it leaves out the 8,192 position weights: 0.80 either way).
+  expect(count).toBe(804_096)
+  expect(gptStepFamily.work(recipe).bytes).toBe(28 * count)
+  expect(parameters.map(({ name }) => name)).toContain('transformer.h.3.mlp.c_proj.weight')
+  const batches = Array.from({ length: batchCount }, (_, index) => gptBatch(recipe, index))
+  for (const { tokens, targets } of batches) {
+    expect(tokens).toHaveLength(12 * 64)
+    expect(targets.slice(0, 63)).toEqual(tokens.slice(1, 64))
+    expect(Math.max(...tokens)).toBeLessThan(65)
+  }
+  expect(batches[1]!.tokens).not.toEqual(batches[0]!.tokens)
+})

@@ -1,0 +1,16 @@
+import type { BenchmarkCase, CaseFamily } from './case.ts'
+import { gptStepFamily } from './gpt-step.ts'
+import { limitFamily } from './limits.ts'
+import { matmulFamily } from './matmul.ts'
+
+type Families = { readonly [Kind in BenchmarkCase['kind']]: CaseFamily<Extract<BenchmarkCase, { kind: Kind }>> }
+
+const families: Families = { matmul: matmulFamily, 'gpt-step': gptStepFamily, limit: limitFamily }
+
+/** The family that a case belongs to. */
+export function familyOf<Case extends BenchmarkCase>(benchmarkCase: Case): CaseFamily<Case> {
+  return families[benchmarkCase.kind] as unknown as CaseFamily<Case>
+}
+
+/** Every case that `npm run bench` can time, in the order of its table. */
+export const benchmarkCases: readonly BenchmarkCase[] = [...matmulFamily.cases, ...gptStepFamily.cases]

@@ -1,0 +1,94 @@
+/** `npm run bench`: times Tessera and its peers side by side. See `--help`. */
+import { writeFile } from 'node:fs/promises'
+import { Command, InvalidArgumentError } from 'commander'
+import { benchmarkCases } from './cases/index.ts'
+import type { Schedule } from './harness/alternate.ts'
+import { runBenchmark, startContestants } from './harness/run.ts'
+import { entryLabel, type RegistryEntry, registry } from './implementations/registry.ts'
+import { renderChart } from './report/chart.ts'
+import { renderTable } from './report/table.ts'
+import { selectByGlob } from './select.ts'
+
+interface Options {
+  readonly filter: readonly string[]
+  readonly implementations: readonly string[]
+  readonly json?: string
+  readonly svg?: string
+  readonly threads: number
+  readonly repeat?: number
+  readonly quick: boolean
+  readonly list: boolean
+}
+
+const thorough = { rounds: 12, samples: 3, sampleMs: 5, warmUpMs: 200, budgetMs: 4000 }
+const quick = { rounds: 4, samples: 2, sampleMs: 2, warmUpMs: 60, budgetMs: 800 }
+/** Threads of most pools go to sleep after spinning for less than this. */
+const pauseBetweenPoolsMs = 20
+
+const program = new Command('bench')
+  .description(
+    'Times Tessera and its peers side by side: in turns, each in a process of its own, after checking their results.',
+  )
+  .option('-f, --filter <glob>', 'cases to time, for example "matmul/{256,512}/N*" (repeatable)', append, [])
+  .option('-i, --implementations <glob>', 'implementations to time, for example "tessera/*" (repeatable)', append, [])
+  .option('--json <file>', 'write the figures to this file')
+  .option('--svg <file>', 'draw the figures into this file')
+  .option('--threads <count>', 'threads of each implementation', positiveInteger, 1)
+  .option(
+    '--repeat <rounds>',
+    `rounds of turns (default ${thorough.rounds}, with --quick ${quick.rounds})`,
+    positiveInteger,
+  )
+  .option('--quick', 'fewer and shorter samples', false)
+  .option('--list', 'list cases and implementations, time nothing', false)
+  .allowExcessArguments(false)
+  .action(main)
+
+function append(glob: string, earlier: readonly string[]): string[] {
+  return [...earlier, glob]
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Expected a whole number from 1.')
+  return value
+}
+
+function log(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+async function main(options: Options): Promise<void> {
+  const cases = selectByGlob(benchmarkCases, ({ name }) => name, options.filter)
+  const entries = selectByGlob(registry, entryLabel, options.implementations)
+  if (options.list) {
+    for (const { name } of cases) console.log(name)
+    await listImplementations(entries, options.threads)
+    return
+  }
+  const preset = options.quick ? quick : thorough
+  const schedule: Schedule = {
+    ...preset,
+    rounds: options.repeat ?? preset.rounds,
+    pauseMs: options.threads > 1 ? pauseBetweenPoolsMs : 0,
+  }
+  const report = await runBenchmark({ cases, entries, threads: options.threads, schedule, progress: log })
+  console.log(renderTable(report))
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
+  if (options.svg !== undefined) await writeFile(options.svg, await renderChart(report))
+}
+
+async function listImplementations(entries: readonly RegistryEntry[], threads: number): Promise<void> {
+  const { contestants, implementations } = await startContestants(entries, threads, () => undefined)
+  for (const contestant of contestants) await contestant.close()
+  for (const { implementation, variant, version, unavailable } of implementations) {
+    console.log(`${entryLabel({ implementation, variant })} ${version ?? `(not available: ${unavailable})`}`)
+  }
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  log(`bench: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest'
+import { gptStepFamily } from '../cases/gpt-step.ts'
+import { matmulFamily } from '../cases/matmul.ts'
+import { Contestant } from '../harness/contestant.ts'
+import { entryLabel, registry } from './registry.ts'
+
+/** The first case of the family is checked itself, after the small products in all transposes. */
+const product = matmulFamily.cases[0]!
+const step = gptStepFamily.cases[0]!
+
+describe.each(registry.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
+  it('multiplies matrices rightly in all transposes', { timeout: 60_000 }, async ({ skip }) => {
+    const started = await Contestant.start(entry, 1)
+    if ('reason' in started) return skip(started.reason)
+    try {
+      expect(started.version).toMatch(/\d+\.\d+/)
+      expect(await started.contestant.prepare(product)).toBeUndefined()
+      const turn = await started.contestant.measure({ warmUpMs: 0, sampleMs: 0.1, samples: 2 })
+      expect(turn).toEqual({ samplesMs: [expect.any(Number), expect.any(Number)] })
+    } finally {
+      await started.contestant.close()
+    }
+  })
+})
+
+const trainers = registry.filter(({ implementation }) => implementation === 'pytorch')
+
+describe.each(trainers.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
+  it('trains nanoGPT’s CPU recipe to the losses of float64', { timeout: 60_000 }, async ({ skip }) => {
+    const started = await Contestant.start(entry, 1)
+    if ('reason' in started) return skip(started.reason)
+    try {
+      expect(await started.contestant.prepare(step)).toBeUndefined()
+    } finally {
+      await started.contestant.close()
+    }
+  })
+})
