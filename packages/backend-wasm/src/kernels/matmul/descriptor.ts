@@ -1,0 +1,89 @@
+import type { Expression, Operand } from '../../assembler/index.ts'
+import { i32 } from '../../assembler/index.ts'
+
+/** The i32 words of a descriptor, in order. Strides are in elements. */
+const wordNames = [
+  'm',
+  'n',
+  'k',
+  'aRowStride',
+  'aColumnStride',
+  'bRowStride',
+  'bColumnStride',
+  'cRowStride',
+  'cColumnStride',
+  'batch0',
+  'batch1',
+  'batch2',
+  'aBatchStride0',
+  'aBatchStride1',
+  'aBatchStride2',
+  'bBatchStride0',
+  'bBatchStride1',
+  'bBatchStride2',
+  'cBatchStride0',
+  'cBatchStride1',
+  'cBatchStride2',
+  'addendRowStride',
+  'addendColumnStride',
+  'addendBatchStride0',
+  'addendBatchStride1',
+  'addendBatchStride2',
+  /** 1 if A and B trade places: the plan computes Cᵀ = Bᵀ · Aᵀ. */
+  'swapped',
+  /** 0: none, 1: a matrix at the address `addend`, 2: C itself. */
+  'addendKind',
+  /** One of `method`. */
+  'method',
+  /** One of `aLayoutCode`. */
+  'aLayout',
+  /** 1 if B is read in place, 0 if it is packed. */
+  'bInPlace',
+  /** Block sizes: rows of A, depth, columns of B that are packed at a time. */
+  'mc',
+  'kc',
+  'nc',
+  /** 1 if threads share the columns of a matrix, 0 if the rows. */
+  'splitColumns',
+  /** Rows or columns in a unit of work, and the number of such units in one matrix. */
+  'unit',
+  'units',
+  /** Bytes of scratch of one thread. */
+  'scratchStep',
+  /** Byte offsets of the packed parts in a thread's scratch. */
+  'aScratch',
+  'bScratch',
+] as const
+
+export type DescriptorWord = (typeof wordNames)[number]
+
+/** Bytes of a descriptor. */
+export const matmulDescriptorBytes = 4 * wordNames.length
+
+/** How a product is computed. */
+export const method = {
+  /** Blocks of tiles. */
+  tiles: 0,
+  /** Few rows, B row-major: C += a[k] · B[k, :], streaming rows of B. */
+  axpy: 1,
+  /** Few rows, B column-major: one dot product for each column. */
+  dot: 2,
+} as const
+
+/** The values of all words, as a plan holds them. */
+export type DescriptorWords = Readonly<Record<DescriptorWord, number>>
+
+/** The words in memory order. */
+export function encodeDescriptor(words: DescriptorWords): Int32Array {
+  return Int32Array.from(wordNames, (name) => words[name])
+}
+
+/** Loads a word of the descriptor at an address. */
+export function word(descriptor: Operand<'i32'>, name: DescriptorWord): Expression<'i32'> {
+  return i32.load(descriptor, 4 * wordNames.indexOf(name))
+}
+
+/** Loads a stride of the descriptor in bytes. */
+export function strideBytes(descriptor: Operand<'i32'>, name: DescriptorWord): Expression<'i32'> {
+  return i32.shl(word(descriptor, name), 2)
+}
