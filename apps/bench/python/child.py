@@ -43,14 +43,14 @@ class Server:
             values = values[indices]
         return {"values": base64.b64encode(values.float().contiguous().numpy().tobytes()).decode()}
 
-    def measure(self, warmUpMs, sampleMs, samples):
+    def measure(self, warmUpMs, sampleMs, samples, turnMs):
         """Means over as many runs as fill a sample, in milliseconds; the same procedure as in src/harness/measure.ts."""
-        warm_up_end = time.perf_counter() + warmUpMs / 1000
-        while time.perf_counter() < warm_up_end:
+        turn_start = time.perf_counter()
+        while time.perf_counter() - turn_start < warmUpMs / 1000:
             self.case.run()
         runs = 1
         times = []
-        while len(times) < samples:
+        while not times or (len(times) < samples and time.perf_counter() - turn_start < turnMs / 1000):
             start = time.perf_counter()
             for _ in range(runs):
                 self.case.run()

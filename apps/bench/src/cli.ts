@@ -20,8 +20,8 @@ interface Options {
   readonly list: boolean
 }
 
-const thorough = { rounds: 12, samples: 3, sampleMs: 5, warmUpMs: 200, budgetMs: 4000 }
-const quick = { rounds: 4, samples: 2, sampleMs: 2, warmUpMs: 60, budgetMs: 800 }
+const thorough = { rounds: 12, samples: 3, sampleMs: 5, warmUpMs: 200, turnMs: 1000, budgetMs: 4000 }
+const quick = { rounds: 4, samples: 2, sampleMs: 2, warmUpMs: 60, turnMs: 200, budgetMs: 800 }
 /** Threads of most pools go to sleep after spinning for less than this. */
 const pauseBetweenPoolsMs = 20
 

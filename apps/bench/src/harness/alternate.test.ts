@@ -2,7 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { type Alternating, alternate, type Schedule, type Turn } from './alternate.ts'
 import type { MeasureOptions } from './protocol.ts'
 
-const schedule: Schedule = { rounds: 4, samples: 2, sampleMs: 5, warmUpMs: 100, budgetMs: 1000, pauseMs: 0 }
+const schedule: Schedule = {
+  rounds: 4,
+  samples: 2,
+  sampleMs: 5,
+  warmUpMs: 100,
+  turnMs: 300,
+  budgetMs: 1000,
+  pauseMs: 0,
+}
 
 /** Participants that share a clock and a diary of whose turn it was. */
 function gather(runMs: Record<string, number>, failing: Record<string, number> = {}) {
@@ -39,16 +47,16 @@ describe('alternate', () => {
     await alternate(participants, { ...schedule, rounds: 2 }, now)
     const optionsOf = (wanted: string) => diary.filter(({ name }) => name === wanted).map(({ options }) => options)
     expect(optionsOf('fast')).toEqual([
-      { samples: 2, sampleMs: 5, warmUpMs: 100 },
-      { samples: 2, sampleMs: 5, warmUpMs: 5 },
+      { samples: 2, sampleMs: 5, turnMs: 300, warmUpMs: 100 },
+      { samples: 2, sampleMs: 5, turnMs: 300, warmUpMs: 5 },
     ])
     expect(optionsOf('slow')).toEqual([
-      { samples: 2, sampleMs: 5, warmUpMs: 100 },
-      { samples: 1, sampleMs: 5, warmUpMs: 0 },
+      { samples: 2, sampleMs: 5, turnMs: 300, warmUpMs: 100 },
+      { samples: 1, sampleMs: 5, turnMs: 300, warmUpMs: 0 },
     ])
   })
-  it('stops those who have spent their budget after three rounds', async () => {
-    const { participants, diary, now } = gather({ fast: 1, slow: 600 })
+  it('stops those who have spent their budget', async () => {
+    const { participants, diary, now } = gather({ fast: 1, slow: 300 })
     await alternate(participants, { ...schedule, rounds: 6 }, now)
     expect(diary.filter(({ name }) => name === 'slow')).toHaveLength(3)
     expect(diary.filter(({ name }) => name === 'fast')).toHaveLength(6)

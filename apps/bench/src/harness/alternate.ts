@@ -16,14 +16,15 @@ export interface Schedule {
   readonly sampleMs: number
   /** Time of untimed runs before the first turn; before later turns it is `sampleMs`. */
   readonly warmUpMs: number
-  /** Who has spent this long takes no further part after {@link leastRounds} rounds. */
+  /** No further sample of a turn is begun after this long. */
+  readonly turnMs: number
+  /** Who has spent this long takes no further part: what is much slower than the rest need not be known so well. */
   readonly budgetMs: number
   /** Rest between turns, in which the threads of the last one can fall asleep. */
   readonly pauseMs: number
 }
 
 const slowRuns = 10
-const leastRounds = 3
 
 /**
  * Measures all in turns, each round beginning with another one, so that a drift of the machine's speed and the
@@ -31,7 +32,7 @@ const leastRounds = 3
  */
 export async function alternate<Participant extends Alternating>(
   participants: readonly Participant[],
-  { rounds, samples, sampleMs, warmUpMs, budgetMs, pauseMs }: Schedule,
+  { rounds, samples, sampleMs, warmUpMs, turnMs, budgetMs, pauseMs }: Schedule,
   now: () => number = () => performance.now(),
 ): Promise<Map<Participant, Turn>> {
   const times = new Map<Participant, number[]>(participants.map((participant) => [participant, []]))
@@ -40,14 +41,14 @@ export async function alternate<Participant extends Alternating>(
   for (let round = 0; round < rounds; round++) {
     for (const participant of rotate(participants, round)) {
       const earlier = times.get(participant)!
-      const exhausted = round >= leastRounds && (spent.get(participant) ?? 0) >= budgetMs
-      if (failed.has(participant) || exhausted) continue
+      if (failed.has(participant) || (spent.get(participant) ?? 0) >= budgetMs) continue
       if (pauseMs > 0) await sleep(pauseMs)
       const slow = earlier.length > 0 && Math.min(...earlier) > slowRuns * sampleMs
       const start = now()
       const turn = await participant.measure({
         samples: slow ? 1 : samples,
         sampleMs,
+        turnMs,
         warmUpMs: slow ? 0 : earlier.length === 0 ? warmUpMs : sampleMs,
       })
       spent.set(participant, (spent.get(participant) ?? 0) + now() - start)

@@ -8,7 +8,7 @@ const [benchmarkCase, nextCase] = matmulFamily.cases as [
   (typeof matmulFamily.cases)[number],
   (typeof matmulFamily.cases)[number],
 ]
-const options = { warmUpMs: 0, sampleMs: 0.1, samples: 2 }
+const options = { warmUpMs: 0, sampleMs: 0.1, samples: 2, turnMs: 1000 }
 
 let contestant: Contestant | undefined
 afterEach(() => contestant?.close())

@@ -12,7 +12,7 @@ it('adds up the rates of processes at work together', () => {
 
 it('measures limits that a processor can have', async () => {
   const limits = await LimitGauges.start(1)
-  for (const gauge of limits.gauges) await gauge.measure({ warmUpMs: 20, sampleMs: 2, samples: 3 })
+  for (const gauge of limits.gauges) await gauge.measure({ warmUpMs: 20, sampleMs: 2, samples: 3, turnMs: 1000 })
   const { threads, fma128Gflops, fma256Gflops, copyGBs } = limits.read()
   await limits.close()
   expect(threads).toBe(1)

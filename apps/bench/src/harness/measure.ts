@@ -7,14 +7,14 @@ import type { MeasureOptions } from './protocol.ts'
  */
 export async function measure(
   prepared: PreparedCase,
-  { warmUpMs, sampleMs, samples }: MeasureOptions,
+  { warmUpMs, sampleMs, samples, turnMs }: MeasureOptions,
   now: () => number = () => performance.now(),
 ): Promise<number[]> {
-  const warmUpEnd = now() + warmUpMs
-  while (now() < warmUpEnd) await timeRuns(prepared, 1, now)
+  const start = now()
+  while (now() - start < warmUpMs) await timeRuns(prepared, 1, now)
   let runs = 1
   const times: number[] = []
-  while (times.length < samples) {
+  while (times.length === 0 || (times.length < samples && now() - start < turnMs)) {
     const elapsed = await timeRuns(prepared, runs, now)
     if (elapsed >= sampleMs) times.push(elapsed / runs)
     // Aim a fifth too high, so that the next attempt rarely falls short again.

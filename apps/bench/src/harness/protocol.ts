@@ -31,7 +31,10 @@ export interface MeasureOptions {
   readonly warmUpMs: number
   /** Shortest time of one sample; a sample is the mean over as many runs as that takes. */
   readonly sampleMs: number
+  /** Samples to take, at least one. */
   readonly samples: number
+  /** No further sample is begun once the turn has lasted this long. */
+  readonly turnMs: number
 }
 
 export interface Request<Name extends Method = Method> {

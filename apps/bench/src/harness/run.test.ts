@@ -10,7 +10,7 @@ it('writes a report of the agreed shape', async () => {
     cases: [matmulFamily.cases[0]!, gptStepFamily.cases[0]!],
     entries: [fakeEntry('right', false), fakeEntry('right'), fakeEntry('one-wrong-element'), fakeEntry('unavailable')],
     threads: 1,
-    schedule: { rounds: 2, samples: 2, sampleMs: 0.5, warmUpMs: 0, budgetMs: 1000, pauseMs: 0 },
+    schedule: { rounds: 2, samples: 2, sampleMs: 0.5, warmUpMs: 0, turnMs: 100, budgetMs: 1000, pauseMs: 0 },
     progress: (line) => progress.push(line),
   })
 

@@ -46,7 +46,7 @@ it('answers in order, each with the number of its request', async () => {
   const answers = await converse(fake(), [
     { method: 'describe', parameters: {} },
     prepare,
-    { method: 'measure', parameters: { warmUpMs: 0, sampleMs: 0.01, samples: 3 } },
+    { method: 'measure', parameters: { warmUpMs: 0, sampleMs: 0.01, samples: 3, turnMs: 1000 } },
   ])
   expect(answers[0]).toEqual({ id: 1, result: { name: 'fake', version: '1.0' } })
   expect(answers[1]).toEqual({ id: 2, result: { prepared: true } })

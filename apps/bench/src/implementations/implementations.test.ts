@@ -15,7 +15,7 @@ describe.each(registry.map((entry) => [entryLabel(entry), entry] as const))('%s'
     try {
       expect(started.version).toMatch(/\d+\.\d+/)
       expect(await started.contestant.prepare(product)).toBeUndefined()
-      const turn = await started.contestant.measure({ warmUpMs: 0, sampleMs: 0.1, samples: 2 })
+      const turn = await started.contestant.measure({ warmUpMs: 0, sampleMs: 0.1, samples: 2, turnMs: 1000 })
       expect(turn).toEqual({ samplesMs: [expect.any(Number), expect.any(Number)] })
     } finally {
       await started.contestant.close()
