@@ -1,0 +1,216 @@
+import type { DType, ElementwiseName, OpCall, Operand, ReduceName } from '../core.ts'
+import { formatOf } from '../core.ts'
+import { type NestAxis, normalizeAxes, takeInnerAxis } from './axes.ts'
+
+/** Bits of a value's variation: along the vectors, along the other axes of a row or of what is reduced, along the rest. */
+export const variesInner = 1
+export const variesMiddle = 2
+export const variesOuter = 4
+
+/** How an access moves along the vectors: to the neighbour, not at all, or by a stride known when the program runs. */
+export type InnerStep = 'vector' | 'splat' | 'gather'
+
+/** A tensor that the loop nest reads or writes, or a counter that it makes (`iota`). */
+export interface Access {
+  readonly kind: 'load' | 'store' | 'iota'
+  readonly dtype: DType
+  /** Position among the call's inputs, outputs or the body's counters. */
+  readonly index: number
+  /** Bytes of an element; 1 for a counter, whose "address" is its value. */
+  readonly bytes: number
+  readonly inner: InnerStep
+  readonly variation: number
+  /** Bytes (or counts) by which the first element is off the operand's own first one. */
+  readonly start: number
+  /** The operand is also written by the call, or read by it, at the same place. */
+  readonly aliased: boolean
+}
+
+export type Value =
+  | { readonly kind: 'load' | 'iota'; readonly access: number; readonly dtype: DType }
+  | { readonly kind: 'constant'; readonly constant: number; readonly value: number; readonly dtype: DType }
+  | ComputeValue
+  | { readonly kind: 'reduce'; readonly op: ReduceName; readonly argument: number; readonly dtype: DType }
+
+export interface ComputeValue {
+  readonly kind: 'compute'
+  readonly op: ElementwiseName
+  readonly arguments: readonly number[]
+  readonly dtype: DType
+  /** Format of the last argument: what `cast` converts from and comparisons compare. */
+  readonly from: DType
+  /** A constant last argument that the generated code knows. */
+  readonly immediate: number | undefined
+}
+
+/** A fused call in the form that code is generated from. */
+export interface LoweredBody {
+  readonly kind: 'map' | 'row' | 'column'
+  readonly values: readonly Value[]
+  /** For each value, along which axes it varies. */
+  readonly variation: readonly number[]
+  readonly accesses: readonly Access[]
+  /** The access that stores each of the call's outputs, and the value stored. */
+  readonly stores: readonly { readonly access: number; readonly value: number }[]
+  readonly constants: readonly { readonly value: number; readonly dtype: DType }[]
+  readonly outer: readonly NestAxis[]
+  /** The axes of a row but its innermost, or the reduced axes of a column body. */
+  readonly middle: readonly NestAxis[]
+  readonly inner: NestAxis
+}
+
+interface Pattern {
+  readonly kind: Access['kind']
+  readonly dtype: DType
+  readonly index: number
+  readonly strides: readonly number[]
+  readonly isStore: boolean
+  readonly first: number
+  readonly aliased: boolean
+}
+
+/** Brings a fused call into the form that code is generated from. */
+export function lowerBody(call: OpCall<'fused'>): LoweredBody {
+  const body = call.attributes
+  const { values, patterns, constants } = lowerValues(call)
+  const storeAccess = call.outputs.map((operand, index) => {
+    const aliased = call.inputs.some((input) => input.buffer === operand.buffer)
+    return patterns.push(patternOf('store', operand, index, aliased)) - 1
+  })
+  const axes = body.domain.map((_, axis) => axis)
+  const isMiddle = (axis: number): boolean =>
+    body.kind === 'row'
+      ? axis >= axes.length - body.rowAxes
+      : body.kind === 'column' && axis >= body.reducedStart && axis < body.reducedEnd
+  const starts = patterns.map(() => 0)
+  const outerAll = normalizeAxes(body.domain, axes.filter((axis) => !isMiddle(axis)), patterns, starts)
+  const middleAll = normalizeAxes(body.domain, axes.filter(isMiddle), patterns, starts)
+  const taken = takeInnerAxis(body.kind === 'row' ? middleAll : outerAll)
+  const rest = taken.outer
+  const outer = body.kind === 'row' ? outerAll : rest
+  const middle = body.kind === 'row' ? rest : longestFirst(middleAll)
+  // A single element: as the first one of a vector, or of a row whose every value is one for the row.
+  const inner = taken.inner ?? { extent: 1, strides: patterns.map(() => (body.kind === 'row' ? 0 : 1)) }
+  const accesses = patterns.map((pattern, i) => toAccess(pattern, i, starts[i]!, inner, middle, outer))
+  return {
+    kind: body.kind,
+    values,
+    variation: variationOf(values, accesses),
+    accesses,
+    stores: storeAccess.map((access, output) => ({ access, value: body.stores[output]! })),
+    constants,
+    outer,
+    middle,
+    inner,
+  }
+}
+
+function lowerValues(call: OpCall<'fused'>): { values: Value[]; patterns: Pattern[]; constants: LoweredBody['constants'] } {
+  const patterns: Pattern[] = []
+  const loads = new Map<number, number>()
+  const constants: { value: number; dtype: DType }[] = []
+  const values = call.attributes.instructions.map((instruction): Value => {
+    const { dtype } = instruction
+    switch (instruction.kind) {
+      case 'load': {
+        let access = loads.get(instruction.input)
+        if (access === undefined) {
+          const operand = call.inputs[instruction.input]!
+          const aliased = call.outputs.some((output) => output.buffer === operand.buffer)
+          access = patterns.push(patternOf('load', operand, instruction.input, aliased)) - 1
+          loads.set(instruction.input, access)
+        }
+        return { kind: 'load', access, dtype }
+      }
+      case 'iota': {
+        const { strides, offset } = instruction
+        const index = patterns.filter(({ kind }) => kind === 'iota').length
+        const access = patterns.push({ kind: 'iota', dtype, index, strides, isStore: false, first: offset, aliased: false }) - 1
+        return { kind: 'iota', access, dtype }
+      }
+      case 'constant':
+        return { kind: 'constant', constant: constants.push({ value: instruction.value, dtype }) - 1, value: instruction.value, dtype }
+      case 'reduce':
+        return { kind: 'reduce', op: instruction.op, argument: instruction.argument, dtype }
+      case 'compute': {
+        const last = call.attributes.instructions[instruction.arguments.at(-1)!]!
+        const known = last.kind === 'constant' ? last.value : undefined
+        return {
+          kind: 'compute',
+          op: instruction.op,
+          arguments: instruction.arguments,
+          dtype,
+          from: last.dtype,
+          immediate: known === undefined ? undefined : usefulImmediate(instruction.op, known),
+        }
+      }
+    }
+  })
+  return { values, patterns, constants }
+}
+
+/** Constants worth knowing when code is generated; all others are data of the call, so that calls share code. */
+function usefulImmediate(op: ElementwiseName, value: number): number | undefined {
+  if (op === 'shiftLeft' || op === 'shiftRight') return value & 31
+  if (op === 'power') return [2, 3, 4, 0.5, -0.5, -1, -2, 1.5].includes(value) ? value : undefined
+  // For maxima and minima only that it is a number.
+  if (op === 'maximum' || op === 'minimum') return Number.isNaN(value) ? undefined : 0
+  return undefined
+}
+
+function patternOf(kind: 'load' | 'store', operand: Operand, index: number, aliased: boolean): Pattern {
+  return { kind, dtype: operand.dtype, index, strides: operand.view.strides, isStore: kind === 'store', first: 0, aliased }
+}
+
+function toAccess(
+  { kind, dtype, index, first, aliased }: Pattern,
+  position: number,
+  moved: number,
+  inner: NestAxis,
+  middle: readonly NestAxis[],
+  outer: readonly NestAxis[],
+): Access {
+  const step = inner.strides[position]!
+  const bytes = kind === 'iota' ? 1 : formatOf(dtype).bytes
+  const variation =
+    (step !== 0 ? variesInner : 0) |
+    (middle.some(({ strides }) => strides[position] !== 0) ? variesMiddle : 0) |
+    (outer.some(({ strides }) => strides[position] !== 0) ? variesOuter : 0)
+  const start = (first + moved) * bytes
+  return { kind, dtype, index, bytes, inner: step === 1 ? 'vector' : step === 0 ? 'splat' : 'gather', variation, start, aliased }
+}
+
+/** Reduced axes are taken in chunks along the first of them. */
+function longestFirst(axes: readonly NestAxis[]): NestAxis[] {
+  return [...axes].sort((a, b) => b.extent - a.extent)
+}
+
+function variationOf(values: readonly Value[], accesses: readonly Access[]): number[] {
+  const variation: number[] = []
+  for (const value of values) {
+    if (value.kind === 'constant') variation.push(0)
+    else if (value.kind === 'compute') variation.push(value.arguments.reduce((mask, argument) => mask | variation[argument]!, 0))
+    // A reduction is computed once for each row.
+    else if (value.kind === 'reduce') variation.push(variesOuter)
+    else variation.push(accesses[value.access]!.variation)
+  }
+  return variation
+}
+
+/** What equal bodies share: everything that generated code depends on. */
+export function structureOf({ kind, values, accesses, stores, outer, middle }: LoweredBody): string {
+  const parts = [`${kind} ${outer.length} ${middle.length}`]
+  for (const access of accesses) {
+    parts.push(`${access.kind}${access.aliased ? '!' : ''} ${access.dtype} ${access.inner} ${access.variation}`)
+  }
+  for (const value of values) {
+    if (value.kind === 'constant') parts.push(`constant ${value.dtype}`)
+    else if (value.kind === 'reduce') parts.push(`${value.op} ${value.argument} ${value.dtype}`)
+    else if (value.kind === 'compute') {
+      const immediate = value.immediate === undefined ? '' : `=${value.immediate}`
+      parts.push(`${value.op}${immediate} ${value.arguments.join(' ')} ${value.from}>${value.dtype}`)
+    } else parts.push(`@${value.access}`)
+  }
+  for (const { access, value } of stores) parts.push(`${value}>${access}`)
+  return parts.join('|')
+}

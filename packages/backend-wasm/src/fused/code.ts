@@ -1,0 +1,122 @@
+import type { Expression, FunctionBuilder, InsertionPoint, Local, ModuleBuilder } from '../assembler/index.ts'
+import { i32, i32x4, v128 } from '../assembler/index.ts'
+import { bitsOfFloat, constantAddress } from '../memory/constants.ts'
+import type { WasmEnvironment } from '../program/contract.ts'
+import type { LoweredBody } from './body.ts'
+import type { Words } from './words.ts'
+
+export type Vector = Expression<'v128'>
+export type Integer = Expression<'i32'>
+
+/** Parameters that every generated function has, before the addresses of its operands. */
+export const commonParameters = {
+  descriptor: 'i32',
+  sharedScratch: 'i32',
+  threadScratch: 'i32',
+  thread: 'i32',
+  threads: 'i32',
+} as const
+
+export type FusedParameters = typeof commonParameters & Readonly<Record<`operand${number}`, 'i32'>>
+
+/** What the emitters of one function share: the builder, the body, words of the call's data, and vector constants. */
+export class FusedCode {
+  readonly fn: FunctionBuilder<FusedParameters, 'void'>
+  readonly body: LoweredBody
+  readonly module: ModuleBuilder
+  readonly environment: WasmEnvironment
+  readonly #words: Words
+  readonly #start: InsertionPoint
+  readonly #constants = new Map<number, Local<'v128'>>()
+  #ramp: Local<'v128'> | undefined
+  readonly #steps = new Map<number, Local<'i32'>>()
+  readonly #counters = new Map<number, Local<'v128'>>()
+
+  constructor(
+    fn: FunctionBuilder<FusedParameters, 'void'>,
+    body: LoweredBody,
+    words: Words,
+    module: ModuleBuilder,
+    environment: WasmEnvironment,
+  ) {
+    this.fn = fn
+    this.body = body
+    this.module = module
+    this.environment = environment
+    this.#words = words
+    this.#start = fn.insertionPoint()
+  }
+
+  /** A word of the call's data. */
+  word(name: string): Integer {
+    return i32.load(this.fn.parameters.descriptor, this.#words.offsetOf(name))
+  }
+
+  /** A word of the call's data in every lane. */
+  wordSplat(name: string): Vector {
+    return v128.load32Splat(this.fn.parameters.descriptor, this.#words.offsetOf(name))
+  }
+
+  /** Address of an operand's first element. */
+  operand(access: number): Local<'i32'> {
+    return this.fn.parameters[`operand${access}`]!
+  }
+
+  /** A constant integer in every lane, loaded at the start of the function. */
+  integer(value: number): Local<'v128'> {
+    let local = this.#constants.get(value | 0)
+    if (!local) {
+      const address = constantAddress(value)
+      local = this.atStart('constant', () => v128.load32Splat(address))
+      this.#constants.set(value | 0, local)
+    }
+    return local
+  }
+
+  /** A constant float in every lane. */
+  float(value: number): Local<'v128'> {
+    return this.integer(bitsOfFloat(value))
+  }
+
+  /** 0, 1, 2, 3. */
+  ramp(): Local<'v128'> {
+    this.#ramp ??= this.atStart('ramp', () => v128.const(Int32Array.of(0, 1, 2, 3)))
+    return this.#ramp
+  }
+
+  /** Bytes from element to element along the inner axis of an access that is not contiguous. */
+  step(access: number): Local<'i32'> {
+    let local = this.#steps.get(access)
+    if (!local) {
+      local = this.fn.insertAt(this.#start, () => this.fn.local('i32', 'step', this.word(`step${access}`)))
+      this.#steps.set(access, local)
+    }
+    return local
+  }
+
+  /** What the lanes of a counter are ahead of its first one: 0, 1, 2 and 3 steps. */
+  counterLanes(access: number): Local<'v128'> {
+    let local = this.#counters.get(access)
+    if (!local) {
+      const lanes = v128.const(Int32Array.of(0, 1, 2, 3))
+      local = this.atStart('counter', () => i32x4.mul(lanes, this.wordSplat(`step${access}`)))
+      this.#counters.set(access, local)
+    }
+    return local
+  }
+
+  /** A vector that is computed once, before everything else. */
+  atStart(name: string, value: () => Vector): Local<'v128'> {
+    return this.fn.insertAt(this.#start, () => this.fn.local('v128', name, value()))
+  }
+
+  /** A value in a local, so that it can be used several times. */
+  keep(value: Vector, name = 'kept'): Local<'v128'> {
+    return this.fn.local('v128', name, value)
+  }
+
+  /** Lanes `[0, count)` all ones, the others zero. */
+  laneMask(count: Integer): Vector {
+    return i32x4.ltS(this.ramp(), i32x4.splat(count))
+  }
+}

@@ -1,0 +1,253 @@
+import type { Expression, FunctionHandle, Local } from '../assembler/index.ts'
+import { callIndirect, f32, i32, ModuleBuilder } from '../assembler/index.ts'
+import type { OpCall, Operand, Program } from '../core.ts'
+import { formatOf, TesseraError } from '../core.ts'
+import type { WasmArgument, WasmCallPlan, WasmFunction, WasmParameters } from './contract.ts'
+import { createEnvironment, type FunctionLibrary, importDeviceMemory } from './library.ts'
+
+/**
+ * The bindings table of a program: words in memory that are written before each run. First the addresses of the arena and of both
+ * kinds of scratch memory, then those of the program's inputs and outputs.
+ */
+export const bindingSlots = { arena: 0, sharedScratch: 1, threadScratch: 2, buffers: 3 } as const
+
+/** Parameters of a program's entry points. `bindings` is the address of the bindings table. */
+const entryParameters = { bindings: 'i32', thread: 'i32', threads: 'i32' } as const
+type EntryLocals = { readonly [Name in keyof typeof entryParameters]: Local<'i32'> }
+
+/** A call with its plan. */
+export interface PlannedCall {
+  readonly call: OpCall
+  readonly plan: WasmCallPlan
+}
+
+/** Where each call's steps and data are in the linked program. */
+export interface Linkage {
+  readonly module: ModuleBuilder
+  /** Functions to import, by name. */
+  readonly functions: readonly WasmFunction[]
+  /** First step of each call, and the number of steps at the end. */
+  readonly firstStep: readonly number[]
+  /** Position of each call's data, and the size of all data at the end. */
+  readonly dataOffsets: readonly number[]
+  readonly bindingCount: number
+  readonly sharedScratchBytes: number
+  readonly threadScratchBytes: number
+}
+
+/** Sizes that must be known before addresses are: of the data of all calls and of their scratch memory. */
+export function measure(calls: readonly PlannedCall[]): Pick<Linkage, 'dataOffsets' | 'sharedScratchBytes' | 'threadScratchBytes'> {
+  const dataOffsets = [0]
+  let sharedScratchBytes = 0
+  let threadScratchBytes = 0
+  for (const { plan } of calls) {
+    dataOffsets.push(dataOffsets.at(-1)! + roundUp(plan.data?.byteLength ?? 0, 16))
+    sharedScratchBytes = Math.max(sharedScratchBytes, plan.sharedScratchBytes ?? 0)
+    threadScratchBytes = Math.max(threadScratchBytes, plan.threadScratchBytes ?? 0)
+  }
+  return {
+    dataOffsets,
+    sharedScratchBytes: roundUp(sharedScratchBytes, 64),
+    threadScratchBytes: roundUp(threadScratchBytes, 64),
+  }
+}
+
+/**
+ * Emits the program's module: `run(bindings, thread, threads)` executes all steps with a barrier wherever one reads or writes what
+ * another thread may still be working on; `runStep(step, bindings, thread, threads)` executes one step.
+ */
+export function link(program: Program, calls: readonly PlannedCall[], library: FunctionLibrary, dataAddress: number): Linkage {
+  const sizes = measure(calls)
+  const functions = new Map<string, WasmFunction>()
+  for (const { plan } of calls) for (const step of plan.steps) functions.set(step.function.name, step.function)
+  const module = new ModuleBuilder()
+  importDeviceMemory(module, library.sharedMemory)
+  const imported = new Map<string, FunctionHandle<WasmParameters, 'void'>>()
+  for (const { name, parameters } of functions.values()) {
+    imported.set(name, module.importFunction('library', name, parameters, 'void'))
+  }
+  const addresses = new OperandAddresses(program)
+  const steps: FunctionHandle<typeof entryParameters, 'void'>[] = []
+  const firstStep: number[] = []
+  calls.forEach(({ call, plan }, index) => {
+    firstStep.push(steps.length)
+    for (const step of plan.steps) {
+      const given = (entry: EntryLocals) =>
+        stepArguments(call, step.function, step.arguments, {
+          addresses,
+          entry,
+          dataAddress: dataAddress + sizes.dataOffsets[index]!,
+          threadScratchBytes: sizes.threadScratchBytes,
+        })
+      const name = `${steps.length} ${call.op} ${step.function.name}`
+      steps.push(
+        module.function(name, entryParameters, 'void', (fn, entry) => {
+          fn.call(imported.get(step.function.name)!, given(entry))
+        }),
+      )
+    }
+  })
+  firstStep.push(steps.length)
+  emitEntries(module, library, steps, barriersBefore(program, calls))
+  return {
+    ...sizes,
+    module,
+    functions: [...functions.values()],
+    firstStep,
+    bindingCount: bindingSlots.buffers + program.inputs.length + program.outputs.length,
+  }
+}
+
+function emitEntries(
+  module: ModuleBuilder,
+  library: FunctionLibrary,
+  steps: readonly FunctionHandle<typeof entryParameters, 'void'>[],
+  barriers: ReadonlySet<number>,
+): void {
+  const barrier = createEnvironment(module, library.variant, library.sharedMemory).barrier()
+  module.export(
+    module.function('run', entryParameters, 'void', (fn, { bindings, thread, threads }) => {
+      steps.forEach((step, index) => {
+        if (barrier && barriers.has(index)) fn.call(barrier, { threads })
+        fn.call(step, { bindings, thread, threads })
+      })
+    }),
+  )
+  module.table(steps as unknown as readonly FunctionHandle[])
+  const signature = module.signature(entryParameters, 'void')
+  module.export(
+    module.function('runStep', { step: 'i32', ...entryParameters }, 'void', (fn, { step, bindings, thread, threads }) => {
+      fn.run(callIndirect(signature, step, { bindings, thread, threads }))
+    }),
+  )
+}
+
+interface ArgumentContext {
+  readonly addresses: OperandAddresses
+  readonly entry: EntryLocals
+  readonly dataAddress: number
+  readonly threadScratchBytes: number
+}
+
+function stepArguments(
+  call: OpCall,
+  target: WasmFunction,
+  list: readonly WasmArgument[],
+  context: ArgumentContext,
+): Record<string, Expression<'i32'> | Expression<'f32'>> {
+  const names = Object.keys(target.parameters)
+  if (names.length !== list.length) {
+    throw new TesseraError(
+      'KERNEL_ARGUMENTS',
+      `wasm: kernel for ${call.op}: function '${target.name}' takes ${names.length} arguments (${names.join(', ')}), the step gives ${list.length}.`,
+    )
+  }
+  const given: Record<string, Expression<'i32'> | Expression<'f32'>> = {}
+  list.forEach((argument, position) => {
+    const name = names[position]!
+    const value = argumentValue(call, argument, context)
+    if (!value || value.type !== target.parameters[name]) {
+      throw new TesseraError(
+        'KERNEL_ARGUMENTS',
+        `wasm: kernel for ${call.op}: parameter '${name}' of '${target.name}' is ${target.parameters[name]}, the step gives ${JSON.stringify(argument)}.`,
+      )
+    }
+    given[name] = value
+  })
+  return given
+}
+
+function argumentValue(
+  call: OpCall,
+  argument: WasmArgument,
+  { addresses, entry, dataAddress, threadScratchBytes }: ArgumentContext,
+): Expression<'i32'> | Expression<'f32'> | undefined {
+  const { bindings, thread, threads } = entry
+  const slot = (index: number) => i32.load(bindings, 4 * index)
+  switch (argument.kind) {
+    case 'input':
+    case 'output': {
+      const operand = (argument.kind === 'input' ? call.inputs : call.outputs)[argument.index]
+      return operand && addresses.of(operand, bindings, argument.byteOffset ?? 0)
+    }
+    case 'data':
+      return i32.const(dataAddress + (argument.byteOffset ?? 0))
+    case 'sharedScratch':
+      return plus(slot(bindingSlots.sharedScratch), argument.byteOffset ?? 0)
+    case 'threadScratch':
+      return plus(i32.add(slot(bindingSlots.threadScratch), i32.mul(thread, threadScratchBytes)), argument.byteOffset ?? 0)
+    case 'thread':
+      return thread
+    case 'threads':
+      return threads
+    case 'i32':
+      return i32.const(argument.value)
+    case 'f32':
+      return f32.const(argument.value)
+  }
+}
+
+/** Where a program's operands are: in the arena, or behind a binding. */
+class OperandAddresses {
+  readonly #slots = new Map<number, { slot: number; offset: number }>()
+
+  constructor(program: Program) {
+    for (const buffer of program.buffers) {
+      if (buffer.role === 'temporary') this.#slots.set(buffer.id, { slot: bindingSlots.arena, offset: buffer.offset ?? 0 })
+    }
+    ;[...program.inputs, ...program.outputs].forEach((id, index) => {
+      this.#slots.set(id, { slot: bindingSlots.buffers + index, offset: 0 })
+    })
+  }
+
+  of(operand: Operand, bindings: Local<'i32'>, byteOffset: number): Expression<'i32'> {
+    const place = this.#slots.get(operand.buffer)
+    if (!place) throw new TesseraError('INTERNAL', `wasm: buffer ${operand.buffer} is neither bound nor in the arena.`)
+    const offset = place.offset + operand.view.offset * formatOf(operand.dtype).bytes + byteOffset
+    return plus(i32.load(bindings, 4 * place.slot), offset)
+  }
+}
+
+const plus = (address: Expression<'i32'>, offset: number): Expression<'i32'> => (offset === 0 ? address : i32.add(address, offset))
+const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
+
+/** Bytes of memory that a call reads or writes: `[start, end)` of one binding, of the arena or of the scratch memory. */
+interface Region {
+  readonly space: number | 'arena' | 'scratch'
+  readonly start: number
+  readonly end: number
+  readonly written: boolean
+}
+
+/** The steps that must wait for all threads to have ended the steps before. */
+export function barriersBefore(program: Program, calls: readonly PlannedCall[]): Set<number> {
+  const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
+  const regionOf = ({ buffer }: Operand, written: boolean): Region => {
+    const { role, offset = 0, byteLength, donatedFrom } = buffers.get(buffer)!
+    if (role === 'temporary') return { space: 'arena', start: offset, end: offset + byteLength, written }
+    return { space: donatedFrom ?? buffer, start: 0, end: byteLength, written }
+  }
+  const barriers = new Set<number>()
+  let recent: Region[] = []
+  let step = 0
+  for (const { call, plan } of calls) {
+    if (plan.steps.length === 0) continue
+    const regions = [
+      ...call.inputs.map((operand) => regionOf(operand, false)),
+      ...call.outputs.map((operand) => regionOf(operand, true)),
+    ]
+    if (plan.sharedScratchBytes) regions.push({ space: 'scratch', start: 0, end: plan.sharedScratchBytes, written: true })
+    if (regions.some((region) => recent.some((other) => conflict(region, other)))) {
+      barriers.add(step)
+      recent = []
+    }
+    for (let inner = 1; inner < plan.steps.length; inner++) barriers.add(step + inner)
+    recent = plan.steps.length > 1 ? regions : recent.concat(regions)
+    step += plan.steps.length
+  }
+  return barriers
+}
+
+function conflict(a: Region, b: Region): boolean {
+  return a.space === b.space && (a.written || b.written) && a.start < b.end && b.start < a.end
+}
