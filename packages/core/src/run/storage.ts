@@ -22,7 +22,7 @@ const values = new WeakMap<Node, LeafValue>()
 const uploads = new WeakMap<Node, Map<Device, Storage>>()
 
 /** The garbage collector is the backstop: memory of a leaf that nobody can reach any more goes back to the device. */
-const collected = new FinalizationRegistry<Storage>(release)
+const collected = new FinalizationRegistry<Storage>((storage) => release(storage))
 
 /** Storages made since the innermost open scope began. */
 let scoped: Set<Storage> | undefined
@@ -60,9 +60,9 @@ export function leafValue(node: Node): LeafValue {
 }
 
 /** Frees a storage's memory; does nothing when that was done already. */
-export function release(storage: Storage): void {
+export function release(storage: Storage, state: 'disposed' | 'donated' = 'disposed'): void {
   if (storage.state !== 'live') return
-  storage.state = 'disposed'
+  storage.state = state
   collected.unregister(storage)
   storage.device.free(storage.buffer)
 }

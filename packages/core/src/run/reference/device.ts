@@ -160,7 +160,7 @@ function arrayOf(operand: Operand, placement: Placement): TypedArray {
  * Plain TypeScript in float64: slow and right. What every other backend is compared with, and the one that needs nothing
  * but JavaScript. A run has ended when `run` returns.
  */
-export const referenceBackend: Backend<'reference'> = {
+export const referenceBackend = {
   name: 'reference',
-  open: async () => new ReferenceDevice(),
-}
+  open: (): Device<'reference'> => new ReferenceDevice(),
+} as const satisfies Backend<'reference'>

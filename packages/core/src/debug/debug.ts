@@ -1,0 +1,33 @@
+import type { Compiled, StageReport } from '../pipeline.ts'
+import type { DeviceBuffer, Executable } from '../plugin/contract.ts'
+import { formatCallTimes } from './explain.ts'
+
+/** The number in the environment variable `TESSERA_DEBUG`, or in a global of that name; 0 without one. */
+export function debugLevel(): number {
+  const scope = globalThis as { process?: { env?: Record<string, string | undefined> }; TESSERA_DEBUG?: unknown }
+  const level = Number(scope.process?.env?.TESSERA_DEBUG ?? scope.TESSERA_DEBUG ?? 0)
+  return Number.isInteger(level) && level > 0 ? level : 0
+}
+
+/** From level 1 on, a line for each stage of compilation; from level 5 on, the graph that it gave. */
+export function debugStages(level: number, log: (line: string) => void): ((report: StageReport) => void) | undefined {
+  if (level < 1) return undefined
+  return ({ stage, milliseconds, graph }) => {
+    log(`tessera: ${stage} ${milliseconds.toFixed(1)} ms`)
+    if (level >= 5 && graph) log(graph())
+  }
+}
+
+/** Runs call by call and logs what each took beside its estimate. */
+export function reportRun(
+  name: string,
+  compiled: Compiled,
+  executable: Executable,
+  buffers: readonly DeviceBuffer[],
+  { log }: { readonly log: (line: string) => void },
+): void {
+  executable.profile(buffers).then(
+    (microseconds) => log(formatCallTimes(name, compiled, microseconds)),
+    (error) => log(`tessera: ${name} failed: ${error}`),
+  )
+}

@@ -1,0 +1,68 @@
+import type { OpAttributes } from '../graph/operations.ts'
+import { formatShape } from '../graph/shape.ts'
+import { isRowMajor } from '../graph/view.ts'
+import type { Compiled } from '../pipeline.ts'
+import type { Device } from '../plugin/contract.ts'
+import type { OpCall } from '../schedule/program.ts'
+
+/** What a call does, in a line: op, shapes, and for loops what runs in them. */
+export function describeCall(call: OpCall): string {
+  const shapes = (operands: OpCall['inputs']) =>
+    operands.map(({ dtype, view }) => `${dtype}${formatShape(view.shape)}${isRowMajor(view) ? '' : '*'}`).join(' ')
+  if (call.op !== 'fused') return `${call.op} ${shapes(call.inputs)} → ${shapes(call.outputs)}`
+  const body = call.attributes as OpAttributes['fused']
+  const ops = body.instructions.flatMap((instruction) => ('op' in instruction ? [instruction.op] : []))
+  const shown = ops.length > 6 ? `${ops.slice(0, 5).join(' ')} … ${ops.length} ops` : ops.join(' ') || 'copy'
+  const formats = call.outputs.map(({ dtype }) => dtype).join(' ')
+  return `${body.kind} ${formatShape(body.domain)} ${call.inputs.length} in, ${call.outputs.length} out (${formats}): ${shown}`
+}
+
+const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`
+
+/** Calls, the kernels that won and those that did not, and the memory plan. */
+export function explainProgram(name: string, { selection, liveBytes }: Compiled, device: Device): string {
+  const { program, calls } = selection
+  const counts = new Map<string, number>()
+  for (const { kernel } of calls) counts.set(kernel.name, (counts.get(kernel.name) ?? 0) + 1)
+  const lines = calls.map(({ call, kernel, estimatedMicroseconds, candidates }, i) => {
+    const others = candidates
+      .filter(({ refused }) => refused)
+      .map((candidate) => `${candidate.kernel}: ${candidate.refused}`)
+    const rest = others.length > 0 ? ` (not ${others.join('; ')})` : ''
+    return `  ${String(i).padStart(4)}  ${kernel.name.padEnd(24)} ${estimatedMicroseconds.toFixed(1).padStart(9)} µs  ${describeCall(call)}${rest}`
+  })
+  return [
+    `${name} on ${device.backend} (${device.variant}, ${device.threads} thread${device.threads === 1 ? '' : 's'})`,
+    `${calls.length} calls: ${[...counts].map(([kernel, count]) => `${count} × ${kernel}`).join(', ')}`,
+    `memory: ${kibibytes(program.arenaBytes)} for temporaries, of which at most ${kibibytes(liveBytes)} are in use at once`,
+    'call  kernel                    estimated  what',
+    ...lines,
+  ].join('\n')
+}
+
+/** The calls with their operands and where these lie. */
+export function formatSchedule(name: string, { selection, liveBytes }: Compiled): string {
+  const { program } = selection
+  const place = (buffer: number) => {
+    const { role, offset, donatedFrom } = program.buffers[buffer]!
+    return `${role[0]}${buffer}${offset === undefined ? '' : `@${offset}`}${donatedFrom === undefined ? '' : `=${donatedFrom}`}`
+  }
+  const lines = program.calls.map((call, i) => {
+    const operands = (list: OpCall['inputs']) =>
+      list.map(({ buffer, view }) => `${place(buffer)}[${view.offset}; ${view.strides.join(',')}]`).join(' ')
+    return `  ${i}: ${describeCall(call)} | ${operands(call.inputs)} → ${operands(call.outputs)}`
+  })
+  return [`tessera: ${name}: arena ${program.arenaBytes} bytes, live ${liveBytes}`, ...lines].join('\n')
+}
+
+/** Measured beside estimated time of each call, the longest first. */
+export function formatCallTimes(name: string, { selection }: Compiled, microseconds: readonly number[]): string {
+  const total = microseconds.reduce((sum, time) => sum + time, 0)
+  const order = microseconds.map((_, i) => i).sort((a, b) => microseconds[b]! - microseconds[a]!)
+  const lines = order.map((i) => {
+    const { call, kernel, estimatedMicroseconds } = selection.calls[i]!
+    const share = ((100 * microseconds[i]!) / total).toFixed(1)
+    return `  ${microseconds[i]!.toFixed(1).padStart(9)} µs ${share.padStart(5)} %  estimated ${estimatedMicroseconds.toFixed(1).padStart(8)} µs  ${kernel.name}  ${describeCall(call)}`
+  })
+  return [`tessera: ${name}: ${total.toFixed(0)} µs in ${microseconds.length} calls`, ...lines].join('\n')
+}

@@ -1,0 +1,68 @@
+import type { OpDefinition } from '../plugin/contract.ts'
+import type { DType } from './format.ts'
+import type { OpAttributes, OpName } from './operations.ts'
+import { formatShape, type Shape } from './shape.ts'
+
+/** Shape and number format of a tensor. */
+export interface TensorSpec {
+  readonly shape: Shape
+  readonly dtype: DType
+}
+
+/**
+ * One op applied to nodes. Nodes never change; edges point to the inputs, so a node holds on to what it is computed from.
+ * A node with several outputs is read through `output` nodes; `shape` and `dtype` are those of its first output.
+ */
+export interface Node<Op extends OpName = OpName> extends TensorSpec {
+  /** Increases with creation: an input's id is smaller than its user's. */
+  readonly id: number
+  readonly op: Op
+  readonly definition: OpDefinition<Op>
+  readonly inputs: readonly Node[]
+  readonly attributes: OpAttributes[Op]
+  readonly outputs: readonly TensorSpec[]
+}
+
+/** A graph is its outputs: everything else is reached through their inputs. */
+export interface Graph {
+  readonly outputs: readonly Node[]
+}
+
+let nextId = 0
+
+/** Applies an op: checks the operands and gives the node of its first output. */
+export function createNode<Op extends OpName>(
+  definition: OpDefinition<Op>,
+  inputs: readonly Node[],
+  attributes: OpAttributes[Op],
+): Node<Op> {
+  const outputs = definition.shape(inputs, attributes)
+  const first = outputs[0]!
+  return {
+    id: nextId++,
+    op: definition.op,
+    definition,
+    inputs,
+    attributes,
+    outputs,
+    shape: first.shape,
+    dtype: first.dtype,
+  }
+}
+
+/** Every node that the outputs depend on, inputs before users. Iterative: graphs may be tens of thousands of nodes deep. */
+export function topologicalOrder(outputs: readonly Node[]): Node[] {
+  const seen = new Set<Node>()
+  const stack: Node[] = [...outputs]
+  while (stack.length > 0) {
+    const node = stack.pop()!
+    if (seen.has(node)) continue
+    seen.add(node)
+    for (const input of node.inputs) stack.push(input)
+  }
+  return [...seen].sort((a, b) => a.id - b.id)
+}
+
+export function formatSpec(spec: TensorSpec): string {
+  return `${spec.dtype}${formatShape(spec.shape)}`
+}

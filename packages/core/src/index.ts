@@ -1,0 +1,87 @@
+export { ShapeError, TesseraError } from './errors.ts'
+export type { DType, FormatDescriptor, NumberFormats, NumberKind, TypedArray } from './graph/format.ts'
+export { coreFormats, formatOf, isFloat, isInteger, promote } from './graph/format.ts'
+export type { Graph, Node, TensorSpec } from './graph/node.ts'
+export { createNode, formatSpec, topologicalOrder } from './graph/node.ts'
+export type {
+  BinaryName,
+  CompoundAttributes,
+  ElementwiseName,
+  FusedBody,
+  FusedInstruction,
+  OpAttributes,
+  OpName,
+  PrimitiveAttributes,
+  PrimitiveName,
+  ReduceName,
+  UnaryName,
+} from './graph/operations.ts'
+export { formatGraph } from './graph/print.ts'
+export type { Shape } from './graph/shape.ts'
+export { formatShape, rowMajorStrides, sizeOf } from './graph/shape.ts'
+export type { View } from './graph/view.ts'
+export { isRowMajor, rowMajorView, viewBounds } from './graph/view.ts'
+export type { StageReport } from './pipeline.ts'
+export type {
+  Backend,
+  BackendName,
+  BackendPrograms,
+  Device,
+  DeviceBuffer,
+  Executable,
+  Kernel,
+  Limits,
+  NullKernelProgram,
+  NumericFormat,
+  OpDefinition,
+  Pass,
+  Plugin,
+  ReferenceKernelProgram,
+  SelectedCall,
+  SelectedProgram,
+  Unavailable,
+  VjpContext,
+} from './plugin/contract.ts'
+export { pluginApiVersion } from './plugin/contract.ts'
+export { Registry } from './plugin/registry.ts'
+export { nullBackend, nullKernels } from './run/null/index.ts'
+export { referenceBackend, referenceKernels } from './run/reference/index.ts'
+export type { Runtime, RuntimeOptions } from './run/runtime.ts'
+export { createRuntime, currentRuntime, referencePlugin } from './run/runtime.ts'
+export type { OpCall, Operand, Program, ProgramBuffer } from './schedule/program.ts'
+export type { SelectionRules } from './select/select.ts'
+export type { NestedArray } from './tensor/create.ts'
+export { eye, full, ones, onesLike, range, tensor, zeros, zerosLike } from './tensor/create.ts'
+export type { TensorOpDefinition } from './tensor/define.ts'
+export { applyOp, defineOp } from './tensor/define.ts'
+export type { AttentionOptions } from './tensor/functions.ts'
+export {
+  attention,
+  concatenate,
+  copy,
+  crossEntropyLosses,
+  layerNorm,
+  matmul,
+  stack,
+  where,
+} from './tensor/functions.ts'
+export type { JitOptions, Jitted } from './tensor/jit.ts'
+export { jit } from './tensor/jit.ts'
+export {
+  dropout,
+  randomBernoulli,
+  randomBits,
+  randomInteger,
+  randomKey,
+  randomNormal,
+  randomUniform,
+  splitKey,
+} from './tensor/random.ts'
+export type { Scope } from './tensor/scope.ts'
+export { scope } from './tensor/scope.ts'
+export type { ReduceOptions, TensorLike } from './tensor/tensor.ts'
+export { Tensor } from './tensor/tensor.ts'
+export type { Gradients } from './tensor/transforms.ts'
+export { grad, valueAndGrad, valueAndGradWith, vjp } from './tensor/transforms.ts'
+export type { Path } from './tensor/tree.ts'
+export { mapTensors, namedTensors, tensorsIn, visitTree } from './tensor/tree.ts'

@@ -1,0 +1,38 @@
+import { TesseraError } from '../errors.ts'
+import { outputOf } from '../graph/build.ts'
+import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
+import type { OpAttributes } from '../graph/operations.ts'
+import { isPrimitive } from '../graph/primitives.ts'
+
+/**
+ * Replaces ops by their definitions until only primitives are left, and ops that a kernel takes as a whole. Gradients are
+ * taken before, so `stopGradient` goes as well.
+ */
+export function lower(graph: Graph, hasKernel: (node: Node) => boolean): Graph {
+  // For each node, what its outputs have become.
+  const lowered = new Map<Node, readonly Node[]>()
+  const visit = (outputs: readonly Node[]): void => {
+    for (const node of topologicalOrder(outputs)) {
+      if (!lowered.has(node)) lowered.set(node, lowerNode(node))
+    }
+  }
+  const lowerNode = (node: Node): readonly Node[] => {
+    const inputs = node.inputs.map((input) => lowered.get(input)![0]!)
+    if (node.op === 'output') return [lowered.get(node.inputs[0]!)![(node.attributes as OpAttributes['output']).index]!]
+    if (node.op === 'stopGradient') return [inputs[0]!]
+    const same = inputs.every((input, i) => input === node.inputs[i])
+    const rebuilt = same ? node : createNode(node.definition, inputs, node.attributes)
+    if (isPrimitive(node.op) || hasKernel(rebuilt)) return rebuilt.outputs.map((_, i) => outputOf(rebuilt, i))
+    if (!node.definition.lower) {
+      throw new TesseraError(
+        'NO_DEFINITION',
+        `${node.op}: no kernel takes this call and the op has no definition in other ops (lower). Give its definition one.`,
+      )
+    }
+    const definition = node.definition.lower(inputs, node.attributes)
+    visit(definition)
+    return definition.map((output) => lowered.get(output)![0]!)
+  }
+  visit(graph.outputs)
+  return { outputs: graph.outputs.map((output) => lowered.get(output)![0]!) }
+}

@@ -1,0 +1,40 @@
+import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
+
+/** Attributes as text that tells −0 from 0 and knows NaN and infinities. */
+export function attributesKey(attributes: object): string {
+  const text = (value: unknown): string => {
+    if (Array.isArray(value)) return `[${value.map(text).join(',')}]`
+    if (typeof value === 'object' && value !== null) {
+      return `{${Object.entries(value)
+        .map(([key, item]) => `${key}:${text(item)}`)
+        .join(',')}}`
+    }
+    return Object.is(value, -0) ? '-0' : typeof value === 'string' ? JSON.stringify(value) : String(value)
+  }
+  return text(attributes)
+}
+
+/**
+ * Rebuilds a graph from its inputs on. `rule` sees each node with its inputs already rewritten and gives what takes its
+ * place; equal nodes become one (common subexpressions). Leaves stay themselves.
+ */
+export function rewrite(graph: Graph, rule: (node: Node) => Node): Graph {
+  const replaced = new Map<Node, Node>()
+  const unique = new Map<string, Node>()
+  const once = (node: Node): Node => {
+    if (node.op === 'leaf') return node
+    const key = `${node.op}|${attributesKey(node.attributes)}|${node.inputs.map((input) => input.id).join(',')}`
+    const known = unique.get(key)
+    // Two packages may use one name for different ops only by mistake, which the registry refuses.
+    if (known) return known
+    unique.set(key, node)
+    return node
+  }
+  for (const node of topologicalOrder(graph.outputs)) {
+    const inputs = node.inputs.map((input) => replaced.get(input)!)
+    const changed = inputs.some((input, i) => input !== node.inputs[i])
+    const rebuilt = changed ? createNode(node.definition, inputs, node.attributes) : node
+    replaced.set(node, once(rule(once(rebuilt))))
+  }
+  return { outputs: graph.outputs.map((output) => replaced.get(output)!) }
+}

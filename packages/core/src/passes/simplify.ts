@@ -1,0 +1,194 @@
+import { binary, broadcastTo, full, permute, reciprocal, reshape, squareRoot } from '../graph/build.ts'
+import { type DType, formatOf } from '../graph/format.ts'
+import type { Graph, Node } from '../graph/node.ts'
+import type { BinaryName, OpAttributes, UnaryName } from '../graph/operations.ts'
+import { sameShape, sizeOf } from '../graph/shape.ts'
+import { rewrite } from './rewrite.ts'
+
+/** Constants are folded, ops that change nothing dropped, movements joined, equal subgraphs computed once. */
+export function simplify(graph: Graph): Graph {
+  return rewrite(graph, (node) => {
+    for (const rule of rulesByOp[node.op] ?? anyOp) {
+      const simpler = rule(node)
+      if (simpler) return simpler
+    }
+    return node
+  })
+}
+
+type Rule = (node: Node) => Node | undefined
+
+/** The number that every element of a node is, when that is known. */
+export function constantValue(node: Node): number | undefined {
+  let source = node
+  while (source.op === 'broadcast' || source.op === 'reshape' || source.op === 'permute' || source.op === 'slice')
+    source = source.inputs[0]!
+  return source.op === 'constant' ? (source.attributes as OpAttributes['constant']).value : undefined
+}
+
+/** A value as a format holds it; `undefined` where folding would have to imitate the format. */
+function round(value: number, dtype: DType): number | undefined {
+  if (dtype === 'f32') return Math.fround(value)
+  if (dtype === 'f64') return value
+  if (dtype === 'bool') return value ? 1 : 0
+  if (dtype === 'i32') return value | 0
+  if (dtype === 'u32') return value >>> 0
+  return undefined
+}
+
+const foldUnary: Partial<Record<UnaryName, (x: number) => number>> = {
+  negate: (x) => -x,
+  absolute: Math.abs,
+  squareRoot: Math.sqrt,
+  reciprocal: (x) => 1 / x,
+}
+const foldBinary: Partial<Record<BinaryName, (a: number, b: number) => number>> = {
+  add: (a, b) => a + b,
+  subtract: (a, b) => a - b,
+  multiply: (a, b) => a * b,
+  equal: (a, b) => (a === b ? 1 : 0),
+  notEqual: (a, b) => (a !== b ? 1 : 0),
+  less: (a, b) => (a < b ? 1 : 0),
+  lessEqual: (a, b) => (a <= b ? 1 : 0),
+}
+
+/** Elementwise ops on constants. Products of integers beyond 2^53 are left to the machine. */
+const foldConstants: Rule = (node) => {
+  const values = node.inputs.map(constantValue)
+  if (node.inputs.length === 0 || values.includes(undefined)) return undefined
+  const [a, b] = values as number[]
+  const unary = foldUnary[node.op as UnaryName]
+  const pair = foldBinary[node.op as BinaryName]
+  let exact: number | undefined
+  if (unary) exact = unary(a!)
+  else if (pair) exact = pair(a!, b!)
+  else if (node.op === 'divide' && formatOf(node.dtype).kind === 'float') exact = a! / b!
+  if (exact === undefined || (formatOf(node.dtype).kind !== 'float' && !Number.isSafeInteger(exact))) return undefined
+  const value = round(exact, node.dtype)
+  return value === undefined ? undefined : full(node.shape, value, node.dtype)
+}
+
+const foldCast: Rule = (node) => {
+  const input = node.inputs[0]!
+  if (input.dtype === node.dtype) return input
+  const value = constantValue(input)
+  if (value === undefined) return undefined
+  const toFloat = formatOf(node.dtype).kind === 'float'
+  // Fractions and numbers that leave the format are converted by the machine.
+  if (!toFloat && round(value, node.dtype) !== value) return undefined
+  const rounded = round(value, node.dtype)
+  return rounded === undefined ? undefined : full(node.shape, rounded, node.dtype)
+}
+
+/** `x op neutral` is x; `leftToo`: `neutral op x` as well. */
+function neutral(value: number, leftToo: boolean): Rule {
+  return (node) => {
+    const [a, b] = node.inputs as [Node, Node]
+    // x + 0 is not x for x = −0: 0 + −0 = 0. Adding −0 would be neutral, and the sign of a zero sum is not kept.
+    if (constantValue(b) === value) return a
+    return leftToo && constantValue(a) === value ? b : undefined
+  }
+}
+
+const simplePower: Rule = (node) => {
+  const [x, exponent] = node.inputs as [Node, Node]
+  switch (constantValue(exponent)) {
+    case 0:
+      return full(node.shape, 1, node.dtype)
+    case 1:
+      return x
+    case 2:
+      return binary('multiply', x, x)
+    case 3:
+      return binary('multiply', binary('multiply', x, x), x)
+    case 0.5:
+      return squareRoot(x)
+    case -1:
+      return reciprocal(x)
+    default:
+      return undefined
+  }
+}
+
+/** A movement of a constant is that constant in another shape. */
+const movedConstant: Rule = (node) => {
+  const value = constantValue(node)
+  const plain =
+    node.op === 'broadcast' && node.inputs[0]!.op === 'reshape' && node.inputs[0]!.inputs[0]!.op === 'constant'
+  return value === undefined || plain || node.shape.length === 0 ? undefined : full(node.shape, value, node.dtype)
+}
+
+const joinReshapes: Rule = (node) => {
+  const input = node.inputs[0]!
+  if (sameShape(node.shape, input.shape)) return input
+  return input.op === 'reshape' ? reshape(input.inputs[0]!, node.shape) : undefined
+}
+
+const joinPermutes: Rule = (node) => {
+  const input = node.inputs[0]!
+  const { axes } = node.attributes as OpAttributes['permute']
+  if (axes.every((axis, i) => axis === i)) return input
+  if (input.op === 'permute') {
+    const inner = (input.attributes as OpAttributes['permute']).axes
+    return permute(
+      input.inputs[0]!,
+      axes.map((axis) => inner[axis]!),
+    )
+  }
+  // Moving axes of extent 1 is a reshape.
+  const kept = axes.filter((axis) => input.shape[axis] !== 1)
+  return kept.every((axis, i) => i === 0 || axis > kept[i - 1]!) ? reshape(input, node.shape) : undefined
+}
+
+const joinBroadcasts: Rule = (node) => {
+  const input = node.inputs[0]!
+  if (sameShape(node.shape, input.shape)) return input
+  return input.op === 'broadcast' ? broadcastTo(input.inputs[0]!, node.shape) : undefined
+}
+
+const sameSlice: Rule = (node) =>
+  sameShape(node.shape, node.inputs[0]!.shape) &&
+  (node.attributes as OpAttributes['slice']).steps.every((step) => step === 1)
+    ? node.inputs[0]!
+    : undefined
+
+/** A reduction of axes of extent 1 changes nothing; a sum of equal numbers is a product. */
+const simpleReduce: Rule = (node) => {
+  const input = node.inputs[0]!
+  if (sameShape(node.shape, input.shape)) return input
+  const value = constantValue(input)
+  if (value === undefined || node.op === 'reduceProduct') return undefined
+  const total = node.op === 'reduceSum' ? value * (sizeOf(input.shape) / sizeOf(node.shape)) : value
+  const rounded = Number.isFinite(total) || node.op !== 'reduceSum' ? round(total, node.dtype) : undefined
+  return rounded === undefined || !Number.isInteger(rounded) ? undefined : full(node.shape, rounded, node.dtype)
+}
+
+const constantWhere: Rule = (node) => {
+  const condition = constantValue(node.inputs[0]!)
+  return condition === undefined ? undefined : node.inputs[condition ? 1 : 2]!
+}
+
+const doubleNegation: Rule = (node) => (node.inputs[0]!.op === 'negate' ? node.inputs[0]!.inputs[0]! : undefined)
+
+const anyOp: readonly Rule[] = [foldConstants]
+const rulesByOp: Partial<Record<string, readonly Rule[]>> = {
+  add: [foldConstants, neutral(0, true)],
+  subtract: [foldConstants, neutral(0, false)],
+  multiply: [foldConstants, neutral(1, true)],
+  divide: [foldConstants, neutral(1, false)],
+  power: [simplePower],
+  negate: [foldConstants, doubleNegation],
+  cast: [foldCast],
+  where: [constantWhere],
+  reshape: [joinReshapes, movedConstant],
+  permute: [joinPermutes, movedConstant],
+  broadcast: [joinBroadcasts, movedConstant],
+  slice: [sameSlice, movedConstant],
+  reduceSum: [simpleReduce],
+  reduceProduct: [simpleReduce],
+  reduceMaximum: [simpleReduce],
+  reduceMinimum: [simpleReduce],
+  leaf: [],
+  constant: [],
+  iota: [],
+}

@@ -1,0 +1,37 @@
+import type { Compiled } from '../pipeline.ts'
+import type { Executable } from '../plugin/contract.ts'
+
+export interface CachedProgram {
+  readonly compiled: Compiled
+  readonly executable: Executable
+  /** For each leaf of the program, its place among the leaves of the recorded graph. */
+  readonly leafOrder: readonly number[]
+}
+
+/** Compiled programs by the structure of their graph; the least recently used goes first. */
+export class ProgramCache {
+  readonly #programs = new Map<string, CachedProgram>()
+  readonly #capacity: number
+
+  constructor(capacity = 256) {
+    this.#capacity = capacity
+  }
+
+  get(key: string, compile: () => CachedProgram): CachedProgram {
+    const known = this.#programs.get(key)
+    if (known) this.#programs.delete(key)
+    const program = known ?? compile()
+    this.#programs.set(key, program)
+    if (this.#programs.size > this.#capacity) {
+      const [oldest, { executable }] = this.#programs.entries().next().value!
+      this.#programs.delete(oldest)
+      executable.dispose()
+    }
+    return program
+  }
+
+  clear(): void {
+    for (const { executable } of this.#programs.values()) executable.dispose()
+    this.#programs.clear()
+  }
+}

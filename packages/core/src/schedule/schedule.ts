@@ -1,0 +1,453 @@
+import { formatOf } from '../graph/format.ts'
+import { isElementwise, isMovement, isReduction } from '../graph/kinds.ts'
+import { type Graph, type Node, topologicalOrder } from '../graph/node.ts'
+import type { FusedBody, FusedInstruction, OpAttributes } from '../graph/operations.ts'
+import { rowMajorStrides, sizeOf } from '../graph/shape.ts'
+import { isRowMajor, reshapeView, rowMajorView, sliceView, type View } from '../graph/view.ts'
+import type { Limits } from '../plugin/contract.ts'
+import { buildBody, collapse, throughPlace } from './body.ts'
+import { type Group, Grouping, isIdentity } from './groups.ts'
+import { planMemory } from './memory.ts'
+import type { OpCall, Operand, Program, ProgramBuffer } from './program.ts'
+import { ViewResolver } from './resolve.ts'
+
+export interface ScheduleOptions {
+  /** Leaves in the order in which they are bound. */
+  readonly inputs: readonly Node[]
+  /** For each output, the input whose memory it may take over. */
+  readonly donors?: readonly (number | undefined)[]
+  readonly limits: Limits
+  /** One call for each op when false: to compare with. */
+  readonly fuse?: boolean
+}
+
+export interface Schedule {
+  readonly program: Program
+  /** Most bytes of temporaries alive at once; the plan's `arenaBytes` is at least this. */
+  readonly liveBytes: number
+}
+
+/** Memory of a value while the program is put together. */
+interface Block {
+  readonly bytes: number
+  role: 'input' | 'output' | 'temporary'
+  index: number
+  donatedFrom?: Block
+}
+
+interface Place {
+  readonly block: Block
+  readonly view: View
+}
+
+/** A call before its buffers have numbers. */
+interface DraftCall {
+  readonly op: OpCall['op']
+  readonly attributes: OpCall['attributes']
+  readonly inputs: readonly DraftOperand[]
+  readonly outputs: readonly DraftOperand[]
+}
+interface DraftOperand {
+  readonly block: Block
+  readonly dtype: Operand['dtype']
+  readonly view: View
+}
+
+/** Orders a normalised graph of primitives into calls and plans their memory. */
+export function schedule(graph: Graph, options: ScheduleOptions): Schedule {
+  return new Scheduler(graph, options).run()
+}
+
+class Scheduler {
+  readonly #graph: Graph
+  readonly #options: ScheduleOptions
+  readonly #views = new ViewResolver()
+  readonly #users = new Map<Node, Node[]>()
+  readonly #places = new Map<Node, Place>()
+  readonly #calls: DraftCall[] = []
+  readonly #inputs: Block[]
+  readonly #outputs: Block[] = []
+
+  constructor(graph: Graph, options: ScheduleOptions) {
+    this.#graph = graph
+    this.#options = options
+    this.#inputs = options.inputs.map((node, index) => {
+      const block: Block = { bytes: bytesOf(node), role: 'input', index }
+      this.#places.set(node, { block, view: rowMajorView(node.shape) })
+      return block
+    })
+  }
+
+  run(): Schedule {
+    const order = topologicalOrder(this.#graph.outputs)
+    const sources = new Set(['leaf', 'constant', 'iota'])
+    const computing = order.filter(
+      (node) => !sources.has(node.op) && sizeOf(node.shape) > 0 && (!isMovement(node) || this.#views.isCopy(node)),
+    )
+    for (const node of computing) {
+      for (const input of node.inputs) {
+        const { base } = this.#views.resolve(input)
+        const users = this.#users.get(base) ?? []
+        this.#users.set(base, users)
+        users.push(node)
+      }
+    }
+    this.#placeOutputs()
+    const outputs = new Set(this.#graph.outputs.map((output) => this.#views.resolve(output).base))
+    const grouping = new Grouping(computing, this.#views, this.#users, outputs, {
+      fuse: this.#options.fuse ?? true,
+      maximumOperands: this.#options.limits.maximumOperands,
+    })
+    this.#placeInsideOthers(computing, grouping, outputs)
+    const skipped = this.#skipped
+    for (const group of grouping.groups) {
+      if ([...group.nodes].some((node) => skipped.has(node))) continue
+      if (group.kind === 'call') this.#call([...group.nodes][0]!)
+      else
+        this.#fused(
+          group,
+          [...group.nodes].filter(
+            (node) => outputs.has(node) || this.#users.get(node)?.some((user) => grouping.groupOf(user) !== group),
+          ),
+        )
+    }
+    this.#copyOutputs()
+    return this.#link()
+  }
+
+  /** An output that is computed in row-major order is computed where it is wanted. */
+  #placeOutputs(): void {
+    this.#graph.outputs.forEach((output, i) => {
+      const donor = this.#options.donors?.[i]
+      const block: Block = {
+        bytes: bytesOf(output),
+        role: 'output',
+        index: i,
+        ...(donor !== undefined && { donatedFrom: this.#inputs[donor]! }),
+      }
+      this.#outputs.push(block)
+      const resolved = this.#views.resolve(output)
+      const computed = !['leaf', 'constant', 'iota'].includes(resolved.base.op)
+      if (computed && isIdentity(resolved) && !this.#places.has(resolved.base)) {
+        this.#places.set(resolved.base, { block, view: rowMajorView(resolved.base.shape) })
+      }
+    })
+  }
+
+  readonly #skipped = new Set<Node>()
+
+  /**
+   * A value whose only reader copies it elsewhere, as a part of a concatenation or into another order of axes, is written there
+   * at once.
+   */
+  #placeInsideOthers(computing: readonly Node[], grouping: Grouping, outputs: ReadonlySet<Node>): void {
+    for (const node of [...computing].reverse()) {
+      if (node.op === 'concatenate' || node.op === 'pad') {
+        this.#place(node)
+        this.#partPlaces(node).forEach((view, i) => {
+          const part = this.#views.resolve(node.inputs[i]!)
+          if (!this.#isOnlyFor(part.base, node, outputs) || !isIdentity(part)) return
+          const within = reshapeView(view, part.base.shape)
+          const walked = within && (!this.#views.isCopy(part.base) || reshapeView(within, part.base.inputs[0]!.shape))
+          if (walked) this.#places.set(part.base, { block: this.#place(node).block, view: within })
+        })
+      } else if (this.#views.isCopy(node) && grouping.groupOf(node)!.nodes.size === 1) {
+        const target = this.#place(node)
+        const { base, view } = this.#views.resolve(node.inputs[0]!)
+        const within = this.#isOnlyFor(base, node, outputs) ? reshapeView(target.view, view.shape) : undefined
+        const written = within && inverseOrder(view, base, within.strides)
+        // A product writes rows; their elements have to stay neighbours.
+        if (written && (base.op !== 'matmul' || written.at(-1) === 1 || base.shape.at(-1) === 1)) {
+          this.#places.set(base, {
+            block: target.block,
+            view: { shape: base.shape, strides: written, offset: target.view.offset },
+          })
+          this.#skipped.add(node)
+        }
+      }
+    }
+  }
+
+  /** True when a value that this program computes is read by one node only, and not given out. */
+  #isOnlyFor(base: Node, reader: Node, outputs: ReadonlySet<Node>): boolean {
+    const writable = base.op === 'matmul' || isElementwise(base) || isReduction(base) || this.#views.isCopy(base)
+    const users = this.#users.get(base)!
+    return (
+      writable &&
+      !outputs.has(base) &&
+      !this.#places.has(base) &&
+      users.every((user) => user === reader) &&
+      users.length === 1
+    )
+  }
+
+  /** Where the parts of a concatenation, or the inside of a padded tensor, lie in it. */
+  #partPlaces(node: Node): View[] {
+    const { view } = this.#place(node)
+    const ones = node.shape.map(() => 1)
+    if (node.op === 'pad')
+      return [sliceView(view, (node.attributes as OpAttributes['pad']).low, node.inputs[0]!.shape, ones)]
+    const { axis } = node.attributes as OpAttributes['concatenate']
+    let start = 0
+    return node.inputs.map((input) => {
+      const starts = node.shape.map((_, i) => (i === axis ? start : 0))
+      start += input.shape[axis]!
+      return sliceView(view, starts, input.shape, ones)
+    })
+  }
+
+  /** The memory of a value; a temporary unless it has been given a place before. */
+  #place(node: Node): Place {
+    const known = this.#places.get(node)
+    if (known) return known
+    const place: Place = {
+      block: { bytes: bytesOf(node), role: 'temporary', index: -1 },
+      view: rowMajorView(node.shape),
+    }
+    this.#places.set(node, place)
+    return place
+  }
+
+  #fused(group: Group, stored: readonly Node[]): void {
+    const { body, inputs, outputs } = buildBody(group, this.#views, stored, (node) => this.#place(node).view)
+    const draft = ({ node, dtype, view }: (typeof inputs)[number]): DraftOperand => ({
+      block: this.#place(node).block,
+      dtype,
+      view,
+    })
+    this.#calls.push({ op: 'fused', attributes: body, inputs: inputs.map(draft), outputs: outputs.map(draft) })
+  }
+
+  #call(node: Node): void {
+    if (node.op === 'output') return
+    if (node.op === 'concatenate') this.#concatenate(node)
+    else if (node.op === 'pad') this.#pad(node)
+    else if (node.op === 'scatter') this.#scatter(node)
+    else this.#kernelCall(node)
+  }
+
+  #kernelCall(node: Node): void {
+    const strided = node.op === 'matmul'
+    const inputs = node.inputs.map((input) => this.#operand(input, strided))
+    const outputs = node.outputs.length === 1 ? [node] : this.#outputNodes(node)
+    this.#calls.push({
+      op: node.op,
+      attributes: node.attributes,
+      inputs,
+      outputs: outputs.map((output) => this.#written(output)),
+    })
+  }
+
+  /** The nodes that stand for a node's outputs; outputs that nobody reads get memory all the same. */
+  #outputNodes(node: Node): Node[] {
+    const readers = (this.#users.get(node) ?? []).filter((user) => user.op === 'output')
+    return node.outputs.map((spec, index) => {
+      const reader = readers.find((user) => (user.attributes as OpAttributes['output']).index === index)
+      return reader ?? ({ ...node, ...spec, inputs: [], outputs: [spec] } as Node)
+    })
+  }
+
+  #written(node: Node): DraftOperand {
+    const { block, view } = this.#place(node)
+    return { block, dtype: node.dtype, view }
+  }
+
+  /** What a call reads. Constants and, unless the kernel takes strides, rearranged views are written out first. */
+  #operand(input: Node, strided: boolean): DraftOperand {
+    const { base, view } = this.#views.resolve(input)
+    const generated = base.op === 'constant' || base.op === 'iota'
+    if (!generated && (strided || isRowMajor(view))) {
+      const place = this.#place(base)
+      return { block: place.block, dtype: input.dtype, view: throughPlace(view, place.view) }
+    }
+    const block: Block = { bytes: bytesOf(input), role: 'temporary', index: -1 }
+    const target = { block, dtype: input.dtype, view: rowMajorView(input.shape) }
+    this.#copy(input, target)
+    return target
+  }
+
+  /** A loop that copies a view (or a constant) to a place. */
+  #copy(source: Node, target: DraftOperand): void {
+    const { base, view } = this.#views.resolve(source)
+    const { dtype } = source
+    if (base.op === 'constant') this.#fill(target, (base.attributes as OpAttributes['constant']).value)
+    else if (base.op === 'iota')
+      this.#loop({ kind: 'iota', strides: view.strides, offset: view.offset, dtype }, [], target)
+    else {
+      const place = this.#place(base)
+      this.#loop(
+        { kind: 'load', input: 0, dtype },
+        [{ block: place.block, dtype, view: throughPlace(view, place.view) }],
+        target,
+      )
+    }
+  }
+
+  #fill(target: DraftOperand, value: number): void {
+    this.#loop({ kind: 'constant', value, dtype: target.dtype }, [], target)
+  }
+
+  /** Computes one instruction at each element of a place. */
+  #loop(instruction: FusedInstruction, inputs: readonly DraftOperand[], target: DraftOperand): void {
+    const body: FusedBody = {
+      domain: target.view.shape,
+      kind: 'map',
+      rowAxes: 0,
+      reducedStart: 0,
+      reducedEnd: 0,
+      instructions: [instruction],
+      stores: [0],
+    }
+    const loop = collapse({ body, inputs, outputs: [target] })
+    this.#calls.push({ op: 'fused', attributes: loop.body, inputs: loop.inputs, outputs: loop.outputs })
+  }
+
+  #concatenate(node: Node): void {
+    const { block } = this.#place(node)
+    this.#partPlaces(node).forEach((view, i) => {
+      this.#part(node.inputs[i]!, { block, dtype: node.dtype, view })
+    })
+  }
+
+  #pad(node: Node): void {
+    const target = this.#written(node)
+    const attributes = node.attributes as OpAttributes['pad']
+    const inside = { ...target, view: this.#partPlaces(node)[0]! }
+    const early = this.#calls.length
+    this.#fill(target, attributes.value)
+    const written = this.#places.get(this.#views.resolve(node.inputs[0]!).base)
+    if (written?.block === target.block) {
+      // The inside is there already: fill before the call that wrote it.
+      const fill = this.#calls.splice(early, 1)[0]!
+      const writer = this.#calls.findIndex((call) => call.outputs.some((output) => output.block === target.block))
+      this.#calls.splice(writer, 0, fill)
+    } else this.#copy(node.inputs[0]!, inside)
+  }
+
+  #part(source: Node, target: DraftOperand): void {
+    const written = this.#places.get(this.#views.resolve(source).base)
+    if (written?.block !== target.block) this.#copy(source, target)
+  }
+
+  /** A base that is a constant is written where the result goes, so that nothing is copied. */
+  #scatter(node: Node): void {
+    const target = this.#written(node)
+    const base = this.#views.resolve(node.inputs[0]!)
+    const isConstant = base.base.op === 'constant'
+    if (isConstant) this.#fill(target, (base.base.attributes as OpAttributes['constant']).value)
+    const first = isConstant ? target : this.#operand(node.inputs[0]!, false)
+    const rest = node.inputs.slice(1).map((input) => this.#operand(input, false))
+    this.#calls.push({ op: 'scatter', attributes: node.attributes, inputs: [first, ...rest], outputs: [target] })
+  }
+
+  /** Outputs that are leaves, constants, views or given out twice. */
+  #copyOutputs(): void {
+    this.#graph.outputs.forEach((output, i) => {
+      const block = this.#outputs[i]!
+      const { base } = this.#views.resolve(output)
+      if (sizeOf(output.shape) === 0 || this.#places.get(base)?.block === block) return
+      this.#copy(output, { block, dtype: output.dtype, view: rowMajorView(output.shape) })
+    })
+  }
+
+  /** Gives blocks their numbers and temporaries their place in the arena. */
+  #link(): Schedule {
+    const first = new Map<Block, number>()
+    const last = new Map<Block, number>()
+    this.#calls.forEach((call, step) => {
+      for (const { block } of [...call.inputs, ...call.outputs]) {
+        if (!first.has(block)) first.set(block, step)
+        last.set(block, step)
+      }
+    })
+    this.#settleDonations()
+    const temporaries = [...first.keys()].filter((block) => block.role === 'temporary')
+    const lifetimes = temporaries.map((block) => ({
+      bytes: block.bytes,
+      first: first.get(block)!,
+      last: last.get(block)!,
+    }))
+    const plan = planMemory(lifetimes, this.#options.limits.alignment)
+    const all = [...this.#inputs, ...this.#outputs, ...temporaries]
+    const ids = new Map(all.map((block, id) => [block, id]))
+    const offsets = new Map(temporaries.map((block, i) => [block, plan.offsets[i]!]))
+    const buffers = all.map(
+      (block, id): ProgramBuffer => ({
+        id,
+        byteLength: block.bytes,
+        role: block.role,
+        ...(block.role === 'temporary' && { offset: offsets.get(block)! }),
+        ...(block.donatedFrom && { donatedFrom: ids.get(block.donatedFrom)! }),
+      }),
+    )
+    const operand = ({ block, dtype, view }: DraftOperand): Operand => ({ buffer: ids.get(block)!, dtype, view })
+    const calls = this.#calls.map(
+      (call): OpCall => ({
+        op: call.op,
+        attributes: call.attributes,
+        inputs: call.inputs.map(operand),
+        outputs: call.outputs.map(operand),
+      }),
+    )
+    const program: Program = {
+      buffers,
+      calls,
+      inputs: this.#inputs.map((block) => ids.get(block)!),
+      outputs: this.#outputs.map((block) => ids.get(block)!),
+      arenaBytes: plan.totalBytes,
+    }
+    return { program, liveBytes: plan.liveBytes }
+  }
+
+  /** An output may only be written over an input that nothing reads afterwards, or by the call that reads it last, element by element. */
+  #settleDonations(): void {
+    for (const block of this.#outputs) {
+      const donor = block.donatedFrom
+      if (!donor) continue
+      const firstWrite = this.#calls.findIndex((call) => call.outputs.some((output) => output.block === block))
+      const safe = this.#calls.every((call, step) => {
+        const reads = call.inputs.filter((input) => input.block === donor)
+        if (reads.length === 0 || step < firstWrite) return true
+        return step === firstWrite && reads.every((read) => mayOverwrite(call, read, block))
+      })
+      if (!safe) delete block.donatedFrom
+    }
+  }
+}
+
+/** True when a call that reads `read` may write its output over it. */
+function mayOverwrite(call: DraftCall, read: DraftOperand, block: Block): boolean {
+  const written = call.outputs.filter((output) => output.block === block)
+  if (call.op === 'scatter')
+    return call.inputs[0] === read && call.inputs.slice(1).every((input) => input.block !== read.block)
+  const sameView = (a: View, b: View) =>
+    a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis])
+  return (
+    call.op === 'fused' && written.every((output) => output.dtype === read.dtype && sameView(output.view, read.view))
+  )
+}
+
+function bytesOf(node: Node): number {
+  return sizeOf(node.shape) * formatOf(node.dtype).bytes
+}
+
+/**
+ * The strides that put the elements of `base` where a copy of `view` to memory with strides `target` would put them;
+ * `undefined` where the view is not just another order of the axes.
+ */
+function inverseOrder(view: View, base: Node, target: readonly number[]): number[] | undefined {
+  if (view.offset !== 0 || sizeOf(view.shape) !== sizeOf(base.shape)) return undefined
+  const own = rowMajorStrides(base.shape)
+  const strides = new Array<number>(base.shape.length).fill(0)
+  const taken = new Set<number>()
+  for (let axis = 0; axis < view.shape.length; axis++) {
+    if (view.shape[axis] === 1) continue
+    const match = own.findIndex(
+      (stride, i) => stride === view.strides[axis] && base.shape[i] === view.shape[axis] && !taken.has(i),
+    )
+    if (match < 0) return undefined
+    taken.add(match)
+    strides[match] = target[axis]!
+  }
+  return base.shape.every((extent, i) => extent === 1 || taken.has(i)) ? strides : undefined
+}

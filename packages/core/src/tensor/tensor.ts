@@ -1,0 +1,497 @@
+import { ShapeError, TesseraError } from '../errors.ts'
+import * as build from '../graph/build.ts'
+import { compounds } from '../graph/compounds.ts'
+import type { DType, TypedArray } from '../graph/format.ts'
+import { createNode, formatSpec, type Node } from '../graph/node.ts'
+import type { BinaryName, ReduceName, UnaryName } from '../graph/operations.ts'
+import { normalizeAxes, normalizeAxis, type Shape, sizeOf } from '../graph/shape.ts'
+import { readNode, realizeNodes } from '../run/evaluate.ts'
+import { disposeLeaf } from '../run/storage.ts'
+
+export type TensorLike = Tensor | number
+/** Axes to reduce (all when left out) and whether they stay with extent 1. */
+export interface ReduceOptions {
+  readonly keepDims?: boolean
+}
+
+/**
+ * A handle on a value that may not have been computed yet. Ops record what to compute; `await tensor.data()` runs it. Tensors
+ * are immutable and never consumed by ops.
+ *
+ * @example
+ * ```ts
+ * import { tensor } from '@tessera/core'
+ * const x = tensor([1, 2, 3])
+ * console.log(await x.multiply(x).sum().item()) // 14
+ * ```
+ */
+export class Tensor {
+  #node: Node
+
+  /** @internal Use `tensor()`, `zeros()` and so on. */
+  constructor(node: Node) {
+    this.#node = node
+  }
+
+  /** The graph node that this handle stands for. */
+  get node(): Node {
+    return this.#node
+  }
+
+  /** @internal Puts another node of the same value or a traced argument behind the handle. */
+  replaceNode(node: Node): void {
+    this.#node = node
+  }
+
+  get shape(): Shape {
+    return this.#node.shape
+  }
+
+  get dtype(): DType {
+    return this.#node.dtype
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape)
+  }
+
+  /** Number of axes. */
+  get rank(): number {
+    return this.shape.length
+  }
+
+  /** Computes the value, if needed, and copies it to the host in row-major order. */
+  async data(): Promise<TypedArray> {
+    const { node, data } = await readNode(this.#node)
+    this.#node = node
+    return data
+  }
+
+  /** The value of a tensor with one element. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new ShapeError(`item: ${formatSpec(this)} has ${this.size} elements, not 1. Use data().`)
+    return (await this.data())[0]!
+  }
+
+  /** Computes the value and keeps it on the device. */
+  realize(): this {
+    this.#node = realizeNodes([this.#node])[0]!
+    return this
+  }
+
+  /** Frees the memory now instead of when the garbage collector finds it unused. */
+  dispose(): void {
+    if (this.#node.op === 'leaf') disposeLeaf(this.#node)
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  toString(): string {
+    return `Tensor ${formatSpec(this)}`
+  }
+
+  /** Guards against `await tensor` and numbers made of tensors by mistake. */
+  valueOf(): never {
+    throw new TesseraError('NOT_A_NUMBER', `${this} is not a number yet. Use await tensor.item().`)
+  }
+
+  add(other: TensorLike): Tensor {
+    return binary('add', this, other)
+  }
+  subtract(other: TensorLike): Tensor {
+    return binary('subtract', this, other)
+  }
+  multiply(other: TensorLike): Tensor {
+    return binary('multiply', this, other)
+  }
+  /** True division: integers give f32. */
+  divide(other: TensorLike): Tensor {
+    return new Tensor(build.divide(this.#node, operand(other)))
+  }
+  /** Division rounded towards zero, of integers or floats. */
+  divideTruncated(other: TensorLike): Tensor {
+    const quotient = build.binary('divide', this.#node, operand(other))
+    const integer = quotient.dtype.startsWith('i') || quotient.dtype.startsWith('u')
+    return new Tensor(
+      integer
+        ? quotient
+        : build.multiply(build.unary('sign', quotient), build.unary('floor', build.unary('absolute', quotient))),
+    )
+  }
+  /** C's `fmod`: the sign of the dividend. */
+  remainder(other: TensorLike): Tensor {
+    return binary('remainder', this, other)
+  }
+  power(exponent: TensorLike): Tensor {
+    return exponent === 2 ? this.square() : binary('power', this, exponent)
+  }
+  minimum(other: TensorLike): Tensor {
+    return binary('minimum', this, other)
+  }
+  maximum(other: TensorLike): Tensor {
+    return binary('maximum', this, other)
+  }
+  equal(other: TensorLike): Tensor {
+    return binary('equal', this, other)
+  }
+  notEqual(other: TensorLike): Tensor {
+    return binary('notEqual', this, other)
+  }
+  less(other: TensorLike): Tensor {
+    return binary('less', this, other)
+  }
+  lessEqual(other: TensorLike): Tensor {
+    return binary('lessEqual', this, other)
+  }
+  greater(other: TensorLike): Tensor {
+    return new Tensor(build.binary('less', operand(other), this.#node))
+  }
+  greaterEqual(other: TensorLike): Tensor {
+    return new Tensor(build.binary('lessEqual', operand(other), this.#node))
+  }
+  /** Logical on bool, bitwise on integers. */
+  and(other: TensorLike): Tensor {
+    return binary('and', this, other)
+  }
+  or(other: TensorLike): Tensor {
+    return binary('or', this, other)
+  }
+  xor(other: TensorLike): Tensor {
+    return binary('xor', this, other)
+  }
+  shiftLeft(bits: TensorLike): Tensor {
+    return binary('shiftLeft', this, bits)
+  }
+  shiftRight(bits: TensorLike): Tensor {
+    return binary('shiftRight', this, bits)
+  }
+
+  not(): Tensor {
+    return unary('not', this)
+  }
+  negate(): Tensor {
+    return unary('negate', this)
+  }
+  abs(): Tensor {
+    return unary('absolute', this)
+  }
+  sign(): Tensor {
+    return unary('sign', this)
+  }
+  floor(): Tensor {
+    return unary('floor', this)
+  }
+  ceil(): Tensor {
+    return unary('ceil', this)
+  }
+  /** Half to even. */
+  round(): Tensor {
+    return unary('round', this)
+  }
+  sqrt(): Tensor {
+    return unary('squareRoot', this)
+  }
+  square(): Tensor {
+    return new Tensor(build.square(this.#node))
+  }
+  reciprocal(): Tensor {
+    return unary('reciprocal', this)
+  }
+  exp(): Tensor {
+    return unary('exp', this)
+  }
+  expm1(): Tensor {
+    return unary('expm1', this)
+  }
+  log(): Tensor {
+    return unary('log', this)
+  }
+  log1p(): Tensor {
+    return unary('log1p', this)
+  }
+  sin(): Tensor {
+    return unary('sin', this)
+  }
+  cos(): Tensor {
+    return unary('cos', this)
+  }
+  tanh(): Tensor {
+    return unary('tanh', this)
+  }
+  erf(): Tensor {
+    return unary('erf', this)
+  }
+  sigmoid(): Tensor {
+    // (1 + tanh(x / 2)) / 2 does not overflow.
+    return this.multiply(0.5).tanh().multiply(0.5).add(0.5)
+  }
+  relu(): Tensor {
+    return new Tensor(build.where(build.binary('less', 0, this.#node), this.#node, 0))
+  }
+  gelu(approximation: 'none' | 'tanh' | 'sigmoid' = 'none'): Tensor {
+    return new Tensor(createNode(compounds.gelu, [this.#node], { approximation }))
+  }
+
+  sum(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return reduce('reduceSum', this, axes, options)
+  }
+  product(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return reduce('reduceProduct', this, axes, options)
+  }
+  max(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return reduce('reduceMaximum', this, axes, options)
+  }
+  min(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return reduce('reduceMinimum', this, axes, options)
+  }
+  mean(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    return withoutReduced(build.mean(this.#node, axes), this.shape, axes, options)
+  }
+  /** Population variance: the mean of the squared distance from the mean. */
+  variance(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
+    const centered = build.subtract(this.#node, build.mean(this.#node, axes))
+    return withoutReduced(build.mean(build.square(centered), axes), this.shape, axes, options)
+  }
+  /** Index (i32) of the largest element along an axis; the first where several are. */
+  argMax(axis = -1): Tensor {
+    return argExtremum('reduceMaximum', this, axis)
+  }
+  argMin(axis = -1): Tensor {
+    return argExtremum('reduceMinimum', this, axis)
+  }
+  softmax(axis = -1): Tensor {
+    return alongLast(this, axis, (x) => createNode(compounds.softmax, [x], {}))
+  }
+  logSoftmax(axis = -1): Tensor {
+    return alongLast(this, axis, (x) => createNode(compounds.logSoftmax, [x], {}))
+  }
+
+  cast(dtype: DType): Tensor {
+    return new Tensor(build.cast(this.#node, dtype))
+  }
+  bitcast(dtype: DType): Tensor {
+    return new Tensor(build.bitcast(this.#node, dtype))
+  }
+  /** One extent may be −1. */
+  reshape(shape: Shape): Tensor {
+    return new Tensor(build.reshape(this.#node, shape))
+  }
+  /** Axes from `first` on become one. */
+  flatten(first = 0): Tensor {
+    return this.reshape([...this.shape.slice(0, first), -1])
+  }
+  /** Axis `i` of the result is axis `axes[i]`; without axes, the last two are swapped. */
+  transpose(axes?: readonly number[]): Tensor {
+    if (!axes && this.rank < 2) throw new ShapeError(`transpose: ${formatSpec(this)} has fewer than two axes.`)
+    return new Tensor(
+      axes
+        ? build.permute(
+            this.#node,
+            axes.map((axis) => normalizeAxis('transpose', axis, this.rank)),
+          )
+        : build.transposeLast(this.#node),
+    )
+  }
+  /** NumPy's broadcasting to a shape. */
+  expand(shape: Shape): Tensor {
+    return new Tensor(build.broadcastTo(this.#node, shape))
+  }
+  /** Adds an axis of extent 1. */
+  unsqueeze(axis: number): Tensor {
+    const at = normalizeAxis('unsqueeze', axis, this.rank + 1)
+    return this.reshape([...this.shape.slice(0, at), 1, ...this.shape.slice(at)])
+  }
+  /** Removes axes of extent 1: the given ones, or all. */
+  squeeze(axes?: number | readonly number[]): Tensor {
+    const list =
+      axes === undefined
+        ? this.shape.flatMap((extent, axis) => (extent === 1 ? [axis] : []))
+        : normalizeAxes('squeeze', axes, this.rank)
+    for (const axis of list) {
+      if (this.shape[axis] !== 1)
+        throw new ShapeError(`squeeze: axis ${axis} of ${formatSpec(this)} has extent ${this.shape[axis]}, not 1.`)
+    }
+    return this.reshape(this.shape.filter((_, axis) => !list.includes(axis)))
+  }
+  /** Elements `start` (included) to `end` (excluded) of an axis; negative positions count from its end. */
+  slice(axis: number, start: number, end?: number, step = 1): Tensor {
+    const at = normalizeAxis('slice', axis, this.rank)
+    const extent = this.shape[at]!
+    const clamp = (position: number) =>
+      Math.min(Math.max(position < 0 ? position + extent : position, step < 0 ? -1 : 0), step < 0 ? extent - 1 : extent)
+    const first = clamp(start)
+    const last = end === undefined ? (step < 0 ? -1 : extent) : clamp(end)
+    if (!Number.isInteger(step) || step === 0)
+      throw new ShapeError(`slice: step ${step} must be an integer that is not 0.`)
+    const count = Math.max(0, Math.ceil((last - first) / step))
+    const pick = (value: number, others: readonly number[]) => others.map((other, i) => (i === at ? value : other))
+    const zeros = this.shape.map(() => 0)
+    return new Tensor(
+      build.slice(
+        this.#node,
+        pick(count === 0 ? 0 : first, zeros),
+        pick(count, this.shape),
+        pick(
+          step,
+          zeros.map(() => 1),
+        ),
+      ),
+    )
+  }
+  /** Element `index` of an axis, which is removed. */
+  select(axis: number, index: number): Tensor {
+    const at = normalizeAxis('select', axis, this.rank)
+    const position = normalizeAxis('select: index', index, this.shape[at]!)
+    return this.slice(at, position, position + 1).squeeze(at)
+  }
+  flip(axes?: number | readonly number[]): Tensor {
+    const list = normalizeAxes('flip', axes, this.rank)
+    const starts = this.shape.map((extent, axis) => (list.includes(axis) ? Math.max(extent - 1, 0) : 0))
+    return new Tensor(
+      build.slice(
+        this.#node,
+        starts,
+        this.shape,
+        this.shape.map((_, axis) => (list.includes(axis) ? -1 : 1)),
+      ),
+    )
+  }
+  /** Adds `[low, high]` elements of `value` before and after each axis. */
+  pad(amounts: readonly (readonly [number, number])[], value = 0): Tensor {
+    return new Tensor(
+      build.pad(
+        this.#node,
+        amounts.map(([low]) => low),
+        amounts.map(([, high]) => high),
+        value,
+      ),
+    )
+  }
+  /** Parts of equal extent, or of the given extents. */
+  split(parts: number | readonly number[], axis = -1): Tensor[] {
+    const at = normalizeAxis('split', axis, this.rank)
+    const extent = this.shape[at]!
+    const extents = typeof parts === 'number' ? new Array<number>(parts).fill(extent / parts) : parts
+    if (!extents.every(Number.isInteger) || extents.reduce((total, part) => total + part, 0) !== extent) {
+      throw new ShapeError(
+        `split: axis ${at} of ${formatSpec(this)} does not divide into ${typeof parts === 'number' ? `${parts} equal parts` : `[${parts.join(', ')}]`}.`,
+      )
+    }
+    let start = 0
+    return extents.map((part) => {
+      start += part
+      return this.slice(at, start - part, start)
+    })
+  }
+  /** `this` with `axis` replaced by the axes of `indices`, which are clamped into range. */
+  gather(indices: Tensor, axis = 0): Tensor {
+    return new Tensor(build.gather(this.#node, indices.node, normalizeAxis('gather', axis, this.rank)))
+  }
+  /** A copy with `updates` added at positions of an axis; positions out of range are ignored. */
+  scatterAdd(indices: Tensor, updates: Tensor, axis = 0): Tensor {
+    return new Tensor(
+      build.scatter(this.#node, indices.node, updates.node, normalizeAxis('scatterAdd', axis, this.rank), 'add'),
+    )
+  }
+  /** A copy with `updates` set at positions of an axis; of several at one position the last counts. */
+  scatterSet(indices: Tensor, updates: Tensor, axis = 0): Tensor {
+    return new Tensor(
+      build.scatter(this.#node, indices.node, updates.node, normalizeAxis('scatterSet', axis, this.rank), 'set'),
+    )
+  }
+  /** Matrix product of the last two axes; earlier axes broadcast; a vector counts as a row (left) or column (right). */
+  matmul(other: Tensor): Tensor {
+    return new Tensor(matmulNodes(this.#node, other.node))
+  }
+  /** The value, with no gradient. */
+  stopGradient(): Tensor {
+    return new Tensor(build.stopGradient(this.#node))
+  }
+}
+
+export function operand(value: TensorLike): Node | number {
+  return typeof value === 'number' ? value : value.node
+}
+
+function binary(op: BinaryName, a: Tensor, b: TensorLike): Tensor {
+  return new Tensor(build.binary(op, a.node, operand(b)))
+}
+
+function unary(op: UnaryName, x: Tensor): Tensor {
+  return new Tensor(build.unary(op, x.node))
+}
+
+function reduce(
+  op: ReduceName,
+  x: Tensor,
+  axes: number | readonly number[] | undefined,
+  options?: ReduceOptions,
+): Tensor {
+  return withoutReduced(build.reduce(op, x.node, axes), x.shape, axes, options)
+}
+
+function withoutReduced(
+  kept: Node,
+  shape: Shape,
+  axes: number | readonly number[] | undefined,
+  options?: ReduceOptions,
+): Tensor {
+  if (options?.keepDims) return new Tensor(kept)
+  const reduced = normalizeAxes('reduce', axes, shape.length)
+  return new Tensor(
+    build.reshape(
+      kept,
+      shape.filter((_, axis) => !reduced.includes(axis)),
+    ),
+  )
+}
+
+function argExtremum(op: 'reduceMaximum' | 'reduceMinimum', x: Tensor, axis: number): Tensor {
+  const at = normalizeAxis('argMax', axis, x.rank)
+  const attained = build.binary('equal', x.node, build.reduce(op, x.node, at))
+  const position = build.where(attained, build.axisIndex(x.shape, at), x.shape[at]!)
+  return withoutReduced(build.reduce('reduceMinimum', position, at), x.shape, at)
+}
+
+function alongLast(x: Tensor, axis: number, apply: (x: Node) => Node): Tensor {
+  const at = normalizeAxis('softmax', axis, x.rank)
+  if (at === x.rank - 1) return new Tensor(apply(x.node))
+  const axes = x.shape.map((_, i) => i)
+  axes[at] = x.rank - 1
+  axes[x.rank - 1] = at
+  return new Tensor(build.permute(apply(build.permute(x.node, axes)), axes))
+}
+
+function matmulNodes(a: Node, b: Node): Node {
+  if (a.shape.length === 0 || b.shape.length === 0) {
+    throw new ShapeError(
+      `matmul: takes tensors with at least one axis, got ${formatSpec(a)} and ${formatSpec(b)}. Use multiply for scalars.`,
+    )
+  }
+  const left = a.shape.length === 1 ? build.reshape(a, [1, a.shape[0]!]) : a
+  const right = b.shape.length === 1 ? build.reshape(b, [b.shape[0]!, 1]) : b
+  const product = matrixProduct(left, right)
+  const shape = [...product.shape]
+  if (b.shape.length === 1) shape.pop()
+  if (a.shape.length === 1) shape.splice(b.shape.length === 1 ? shape.length - 1 : shape.length - 2, 1)
+  return build.reshape(product, shape)
+}
+
+function matrixProduct(a: Node, b: Node): Node {
+  // One large product instead of many small ones: [..., M, K] × [K, N] is [… · M, K] × [K, N].
+  if (b.shape.length === 2 && a.shape.length > 2 && a.shape.at(-1) === b.shape[0]) {
+    const rows = sizeOf(a.shape.slice(0, -1))
+    return build.reshape(build.matmul(build.reshape(a, [rows, b.shape[0]!]), b), [...a.shape.slice(0, -1), b.shape[1]!])
+  }
+  const batch = (x: Node) => x.shape.slice(0, -2)
+  const rank = Math.max(a.shape.length, b.shape.length)
+  const extents = Array.from({ length: rank - 2 }, (_, i) => {
+    const extent = (x: Node) => batch(x)[batch(x).length - (rank - 2) + i] ?? 1
+    return extent(a) === 1 ? extent(b) : extent(a)
+  })
+  const spread = (x: Node) => build.broadcastTo(x, [...extents, ...x.shape.slice(-2)])
+  return build.matmul(spread(a), spread(b))
+}
