@@ -85,17 +85,20 @@ export interface ContextOptions {
 }
 
 export function createContext({ kernels, device, run, seed, capabilities, tolerances }: ContextOptions): SuiteContext {
-  const path: string[] = []
+  // Runners may call `declare` at once or later; each group knows the names around it from when it was declared.
+  let path: readonly string[] = []
   return {
     ...capabilities,
     kernels,
     device,
     tolerances,
     describe(name, declare) {
+      const own = [...path, name]
       run.describe(name, () => {
-        path.push(name)
+        const outer = path
+        path = own
         declare()
-        path.pop()
+        path = outer
       })
     },
     it(name, test) {

@@ -62,7 +62,7 @@ export async function runProgram(
     device.write(buffer, bytes)
     buffers.set(id, buffer)
   }
-  program.inputs.forEach((id, i) => bind(id, bytesOf(inputs[i]!)))
+  for (const [i, id] of program.inputs.entries()) bind(id, bytesOf(inputs[i]!))
   for (const id of program.outputs) {
     const { donatedFrom, byteLength } = byId.get(id)!
     if (donatedFrom === undefined) bind(id, untouchedBytes(byteLength))
@@ -99,11 +99,15 @@ function asNumbers(dtype: DType, bytes: Uint8Array<ArrayBuffer>): ArrayLike<numb
   return decode ? Float64Array.from(stored, decode) : stored
 }
 
-async function runOnReference(program: Program, inputs: readonly TypedArray[]): Promise<RunResult> {
+async function runOnReference(
+  program: Program,
+  inputs: readonly TypedArray[],
+  kernels: readonly Kernel[] = referenceKernels,
+): Promise<RunResult> {
   const device = await referenceBackend.open()
-  if ('unavailable' in device) throw new TesseraError('UNAVAILABLE', device.unavailable)
+  if ('unavailable' in device) throw new TesseraError('UNAVAILABLE', String(device.unavailable))
   try {
-    return await runProgram(device, referenceKernels, program, inputs)
+    return await runProgram(device, kernels, program, inputs)
   } finally {
     await device.close()
   }
@@ -143,6 +147,8 @@ export interface Comparison extends Tolerance {
 /**
  * Runs a program on a device and on the reference backend and compares: outputs within the tolerance, bytes that no call
  * writes and inputs exactly.
+ *
+ * @param reference kernels of the reference backend, where the program has other ops than the four that come with it
  */
 export async function compareWithReference(
   device: Device,
@@ -151,8 +157,9 @@ export async function compareWithReference(
   inputs: readonly TypedArray[],
   comparison: (dtype: DType) => Comparison,
   label: string,
+  reference: readonly Kernel[] = referenceKernels,
 ): Promise<void> {
-  const expected = await runOnReference(program, inputs)
+  const expected = await runOnReference(program, inputs, reference)
   const actual = await runProgram(device, kernels, program, inputs)
   outputFormats(program).forEach((dtype, i) => {
     const allowed = comparison(dtype)

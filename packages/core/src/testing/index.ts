@@ -1,0 +1,16 @@
+export { assertClose, assertFails, type CloseOptions, relativeRms, type Tolerance } from './assertions.ts'
+export { type Capabilities, defaultCapabilities, type TestRunner } from './context.ts'
+export { checkGradient, type GradientCheck } from './gradient.ts'
+export { BodyBuilder, type BodyValue, ProgramBuilder, withView } from './programs.ts'
+export { createRandom, type Random, randomStorage, seedFor, toStorage } from './random.ts'
+export {
+  type Comparison,
+  compareWithReference,
+  type RunResult,
+  referenceRun,
+  runProgram,
+  selectKernels,
+} from './run-program.ts'
+export { type BackendTestOptions, testBackend } from './test-backend.ts'
+export { type KernelTestCall, type KernelTestOptions, testKernel } from './test-kernel.ts'
+export { elementwiseTolerances, toleranceOf } from './tolerances.ts'
