@@ -1,4 +1,14 @@
-import { binary, broadcastTo, full, permute, reciprocal, reshape, squareRoot } from '../graph/build.ts'
+import {
+  binary,
+  broadcastTo,
+  full,
+  matmul,
+  permute,
+  reciprocal,
+  reshape,
+  squareRoot,
+  transposeLast,
+} from '../graph/build.ts'
 import { type DType, formatOf } from '../graph/format.ts'
 import type { Graph, Node } from '../graph/node.ts'
 import type { BinaryName, OpAttributes, UnaryName } from '../graph/operations.ts'
@@ -140,6 +150,17 @@ const joinPermutes: Rule = (node) => {
   return kept.every((axis, i) => i === 0 || axis > kept[i - 1]!) ? reshape(input, node.shape) : undefined
 }
 
+/** (A · B)ᵀ is Bᵀ · Aᵀ, which a kernel writes as it is wanted. */
+const transposedProduct: Rule = (node) => {
+  const product = node.inputs[0]!
+  const { axes } = node.attributes as OpAttributes['permute']
+  const rank = axes.length
+  if (product.op !== 'matmul' || axes[rank - 1] !== rank - 2 || axes[rank - 2] !== rank - 1) return undefined
+  const [a, b] = product.inputs as [Node, Node]
+  const batches = [...axes.slice(0, -2), rank - 2, rank - 1]
+  return permute(matmul(transposeLast(b), transposeLast(a)), batches)
+}
+
 const joinBroadcasts: Rule = (node) => {
   const input = node.inputs[0]!
   if (sameShape(node.shape, input.shape)) return input
@@ -181,7 +202,7 @@ const rulesByOp: Partial<Record<string, readonly Rule[]>> = {
   cast: [foldCast],
   where: [constantWhere],
   reshape: [joinReshapes, movedConstant],
-  permute: [joinPermutes, movedConstant],
+  permute: [joinPermutes, transposedProduct, movedConstant],
   broadcast: [joinBroadcasts, movedConstant],
   slice: [sameSlice, movedConstant],
   reduceSum: [simpleReduce],

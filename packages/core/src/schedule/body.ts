@@ -26,11 +26,13 @@ export interface Loop<Walked extends { readonly view: View }> {
 /**
  * The loop nest of a group.
  *
+ * @param recomputed nodes of other groups that this one computes for itself
  * @param stored nodes of the group whose values go to memory
  * @param place how a value lies in its buffer: a view of the node's shape
  */
 export function buildBody(
   group: Group,
+  recomputed: ReadonlySet<Node>,
   views: ViewResolver,
   stored: readonly Node[],
   place: (node: Node) => View,
@@ -60,7 +62,7 @@ export function buildBody(
     )
   }
   const operand = ({ base, view }: Resolved): number => {
-    if (group.nodes.has(base)) return positions.get(`n${base.id}`)!
+    if (group.nodes.has(base) || recomputed.has(base)) return positions.get(`n${base.id}`)!
     if (base.op === 'constant') {
       const { value, dtype } = base.attributes as OpAttributes['constant']
       return emit(`c${base.id}`, () => ({ kind: 'constant', value, dtype }))
@@ -74,7 +76,7 @@ export function buildBody(
     })
   }
 
-  for (const node of [...group.nodes].sort((a, b) => a.id - b.id)) {
+  for (const node of [...group.nodes, ...recomputed].sort((a, b) => a.id - b.id)) {
     if (views.isCopy(node)) {
       // A copy reads its input as it lies and is stored in the order of its own shape.
       const source = views.resolve(node.inputs[0]!)

@@ -18,6 +18,8 @@ export interface Group {
   readonly nodes: Set<Node>
   /** Products of trailing extents at which some node of the group has an axis boundary; each divides the next. */
   boundaries: number[]
+  /** At least as many as the distinct values that the group reads and writes. */
+  operandBound: number
   /** Place in an order in which every group comes after those that it reads. */
   position: number
   /** Changes with every merge, so that a refusal is not worked out twice. */
@@ -32,7 +34,7 @@ function reductionExtents(node: Node): { reduced: number; inner: number } {
 }
 
 /** Products of trailing extents of a shape, without 1. */
-function trailingProducts(shape: Shape): number[] {
+export function trailingProducts(shape: Shape): number[] {
   const products: number[] = []
   let product = 1
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -43,13 +45,18 @@ function trailingProducts(shape: Shape): number[] {
 }
 
 /** The common refinement of two lists of boundaries, or `undefined` where they do not nest. */
-function mergeBoundaries(a: readonly number[], b: readonly number[]): number[] | undefined {
+export function mergeBoundaries(a: readonly number[], b: readonly number[]): number[] | undefined {
   const merged = [...new Set([...a, ...b])].sort((x, y) => x - y)
   return merged.every((boundary, i) => i === 0 || boundary % merged[i - 1]! === 0) ? merged : undefined
 }
 
 function newGroup(node: Node, isCall: boolean, position: number, walk: Shape = node.shape): Group {
-  const shared = { nodes: new Set([node]), position, version: 0 }
+  const shared = {
+    nodes: new Set([node]),
+    position,
+    version: 0,
+    operandBound: node.inputs.length + node.outputs.length,
+  }
   if (!isReduction(node)) {
     const kind = isCall ? 'call' : 'map'
     return { ...shared, kind, size: sizeOf(node.shape), rowLength: 1, inner: 1, boundaries: trailingProducts(walk) }
@@ -181,10 +188,7 @@ export class Grouping {
   }
 
   /** The loops of both groups together, or `undefined` where they do not fit. */
-  #fits(
-    producer: Group,
-    consumer: Group,
-  ): Pick<Group, 'kind' | 'size' | 'rowLength' | 'inner' | 'boundaries'> | undefined {
+  #fits(producer: Group, consumer: Group): (Loops & Pick<Group, 'boundaries' | 'operandBound'>) | undefined {
     const loops = unifyLoops(producer, consumer)
     if (!loops || loops.size === 0 || producer.nodes.size + consumer.nodes.size > maximumNodes) return undefined
     const { kind, size, rowLength, inner } = loops
@@ -202,6 +206,8 @@ export class Grouping {
         const wantsRow = !isReduction(node) && perRow(node)
         const givesRow = perRow(operand.base)
         const repeats = givesRow && !wantsRow && !isReduction(node)
+        // One long row would leave all threads but one idle; its reduction alone can be split.
+        if (repeats && size === rowLength && size > longestSingleRow) return undefined
         if (
           repeats
             ? !isRowBroadcast(operand.base, operand.view, rowLength)
@@ -211,7 +217,9 @@ export class Grouping {
       }
     }
     if (kind === 'column' && !this.#onlyUsedBy(producer, consumer)) return undefined
-    return this.#operandCount(producer, consumer) > this.#maximumOperands ? undefined : { ...loops, boundaries }
+    let operandBound = producer.operandBound + consumer.operandBound
+    if (operandBound > this.#maximumOperands) operandBound = this.#operandCount(producer, consumer)
+    return operandBound > this.#maximumOperands ? undefined : { ...loops, boundaries, operandBound }
   }
 
   /** Distinct values that both groups together read and write. */
@@ -266,11 +274,11 @@ export class Grouping {
 
 /** More ops than this in one loop nest would spill registers for no gain. */
 const maximumNodes = 480
+const longestSingleRow = 4096
 
-function unifyLoops(
-  producer: Group,
-  consumer: Group,
-): Pick<Group, 'kind' | 'size' | 'rowLength' | 'inner'> | undefined {
+type Loops = Pick<Group, 'kind' | 'size' | 'rowLength' | 'inner'>
+
+function unifyLoops(producer: Group, consumer: Group): Loops | undefined {
   const pick = ({ kind, size, rowLength, inner }: Group) => ({ kind, size, rowLength, inner })
   if (consumer.kind === 'column' || (producer.kind === 'map' && consumer.kind === 'map')) {
     return producer.size === consumer.size ? pick(consumer) : undefined

@@ -9,6 +9,7 @@ import { buildBody, collapse, throughPlace } from './body.ts'
 import { type Group, Grouping, isIdentity } from './groups.ts'
 import { planMemory } from './memory.ts'
 import type { OpCall, Operand, Program, ProgramBuffer } from './program.ts'
+import { chooseRecomputed } from './recompute.ts'
 import { ViewResolver } from './resolve.ts'
 
 export interface ScheduleOptions {
@@ -98,21 +99,39 @@ class Scheduler {
       fuse: this.#options.fuse ?? true,
       maximumOperands: this.#options.limits.maximumOperands,
     })
+    const recomputed =
+      (this.#options.fuse ?? true)
+        ? chooseRecomputed(grouping, this.#views, this.#users, outputs)
+        : new Map<Group, ReadonlySet<Node>>()
+    const read = this.#valuesRead(grouping, recomputed)
     this.#placeInsideOthers(computing, grouping, outputs)
-    const skipped = this.#skipped
     for (const group of grouping.groups) {
-      if ([...group.nodes].some((node) => skipped.has(node))) continue
+      if ([...group.nodes].some((node) => this.#skipped.has(node))) continue
       if (group.kind === 'call') this.#call([...group.nodes][0]!)
       else
         this.#fused(
           group,
-          [...group.nodes].filter(
-            (node) => outputs.has(node) || this.#users.get(node)?.some((user) => grouping.groupOf(user) !== group),
-          ),
+          recomputed.get(group) ?? new Set(),
+          [...group.nodes].filter((node) => outputs.has(node) || read.has(node)),
         )
     }
     this.#copyOutputs()
     return this.#link()
+  }
+
+  /** Values that some group reads from memory. */
+  #valuesRead(grouping: Grouping, recomputed: ReadonlyMap<Group, ReadonlySet<Node>>): Set<Node> {
+    const read = new Set<Node>()
+    for (const group of grouping.groups) {
+      const own = recomputed.get(group)
+      for (const node of [...group.nodes, ...(own ?? [])]) {
+        for (const input of node.inputs) {
+          const { base } = this.#views.resolve(input)
+          if (!group.nodes.has(base) && !own?.has(base)) read.add(base)
+        }
+      }
+    }
+    return read
   }
 
   /** An output that is computed in row-major order is computed where it is wanted. */
@@ -149,28 +168,36 @@ class Scheduler {
           if (!this.#isOnlyFor(part.base, node, outputs) || !isIdentity(part)) return
           const within = reshapeView(view, part.base.shape)
           const walked = within && (!this.#views.isCopy(part.base) || reshapeView(within, part.base.inputs[0]!.shape))
-          if (walked) this.#places.set(part.base, { block: this.#place(node).block, view: within })
+          if (walked && this.#writesRows(part.base, within))
+            this.#places.set(part.base, { block: this.#place(node).block, view: within })
         })
       } else if (this.#views.isCopy(node) && grouping.groupOf(node)!.nodes.size === 1) {
         const target = this.#place(node)
         const { base, view } = this.#views.resolve(node.inputs[0]!)
         const within = this.#isOnlyFor(base, node, outputs) ? reshapeView(target.view, view.shape) : undefined
         const written = within && inverseOrder(view, base, within.strides)
-        // A product writes rows; their elements have to stay neighbours.
-        if (written && (base.op !== 'matmul' || written.at(-1) === 1 || base.shape.at(-1) === 1)) {
-          this.#places.set(base, {
-            block: target.block,
-            view: { shape: base.shape, strides: written, offset: target.view.offset },
-          })
+        const place = written && { shape: base.shape, strides: written, offset: target.view.offset }
+        if (place && this.#writesRows(base, place)) {
+          this.#places.set(base, { block: target.block, view: place })
           this.#skipped.add(node)
         }
       }
     }
   }
 
+  /** A product writes rows: their elements have to stay neighbours. */
+  #writesRows(base: Node, place: View): boolean {
+    return base.op !== 'matmul' || place.strides.at(-1) === 1 || place.shape.at(-1) === 1
+  }
+
   /** True when a value that this program computes is read by one node only, and not given out. */
   #isOnlyFor(base: Node, reader: Node, outputs: ReadonlySet<Node>): boolean {
-    const writable = base.op === 'matmul' || isElementwise(base) || isReduction(base) || this.#views.isCopy(base)
+    const writable =
+      base.op === 'matmul' ||
+      base.op === 'concatenate' ||
+      isElementwise(base) ||
+      isReduction(base) ||
+      this.#views.isCopy(base)
     const users = this.#users.get(base)!
     return (
       writable &&
@@ -208,8 +235,14 @@ class Scheduler {
     return place
   }
 
-  #fused(group: Group, stored: readonly Node[]): void {
-    const { body, inputs, outputs } = buildBody(group, this.#views, stored, (node) => this.#place(node).view)
+  #fused(group: Group, recomputed: ReadonlySet<Node>, stored: readonly Node[]): void {
+    const { body, inputs, outputs } = buildBody(
+      group,
+      recomputed,
+      this.#views,
+      stored,
+      (node) => this.#place(node).view,
+    )
     const draft = ({ node, dtype, view }: (typeof inputs)[number]): DraftOperand => ({
       block: this.#place(node).block,
       dtype,
