@@ -1,37 +1,32 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { listPackages, root, type WorkspacePackage } from './tooling/checks/src/workspace.ts'
 
-interface Manifest {
-  name: string
-  publishConfig?: { exports?: Record<string, { import: string }> }
-}
+const packages = listPackages()
 
-const root = fileURLToPath(new URL('.', import.meta.url))
-
-/** Every folder of the workspace that holds a package, with its manifest. */
-const workspace = ['packages', 'apps', 'tooling'].flatMap((parent) =>
-  readdirSync(`${root}/${parent}`)
-    .map((folder) => `${root}/${parent}/${folder}`)
-    .filter((folder) => existsSync(`${folder}/package.json`))
-    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as Manifest })),
-)
-
-/** With TESSERA_TARGET=dist, what one package imports from another is the built one, as published. */
-const builtPackages = workspace.flatMap(({ folder, manifest }) =>
-  Object.entries(manifest.publishConfig?.exports ?? {}).map(([subpath, { import: file }]) => ({
+/** Sends what one package imports from another to the built file, as a user of the published packages gets it. */
+const builtPackages = packages.flatMap(({ folder, manifest }) =>
+  Object.entries(manifest.publishConfig?.exports ?? {}).map(([subpath, entry]) => ({
     find: new RegExp(`^${manifest.name}${subpath.slice(1)}$`),
-    replacement: `${folder}/${file}`,
+    replacement: join(root, folder, entry.import),
   })),
 )
 
-export default defineConfig({
-  resolve: { alias: process.env.TESSERA_TARGET === 'dist' ? builtPackages : [] },
+function usesPublishedPackages({ manifest }: WorkspacePackage): boolean {
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+  return names.some((name) => packages.some((target) => target.manifest.name === name))
+}
+
+// `--mode dist` runs the tests of the packages that use others against the built ones; every other mode uses sources.
+export default defineConfig(({ mode }) => ({
+  resolve: { alias: mode === 'dist' ? builtPackages : [] },
   test: {
-    projects: workspace.map(({ folder, manifest }) => ({
-      extends: true,
-      root: folder,
-      test: { name: manifest.name.replace('@tessera/', ''), include: ['src/**/*.test.ts'] },
-    })),
+    projects: packages
+      .filter((target) => mode !== 'dist' || usesPublishedPackages(target))
+      .map(({ folder, manifest }) => ({
+        extends: true as const,
+        root: join(root, folder),
+        test: { name: manifest.name.replace('@tessera/', ''), include: ['src/**/*.test.ts'] },
+      })),
   },
-})
+}))
