@@ -1,0 +1,94 @@
+export { type AverageOptions, ExponentialMovingAverage } from './averaging/exponential-moving-average.ts'
+export {
+  type Checkpoint,
+  type CheckpointMetadata,
+  captureCheckpoint,
+  type JsonValue,
+  restoreCheckpoint,
+} from './checkpoints/checkpoint.ts'
+export { decodeCheckpoint, encodeCheckpoint } from './checkpoints/encoding.ts'
+export { fromSafetensorsDtype, toSafetensorsDtype } from './checkpoints/formats.ts'
+export { clipByGlobalNorm, globalNorm } from './gradients/clip.ts'
+export {
+  constantInitializer,
+  type Fans,
+  type Initializer,
+  kaimingNormal,
+  kaimingUniform,
+  normal,
+  onesInitializer,
+  type ScaledOptions,
+  truncatedNormal,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+  zerosInitializer,
+} from './initializers/initializers.ts'
+export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts'
+export type { Reduction } from './losses/reduction.ts'
+export {
+  binaryCrossEntropy,
+  type HuberOptions,
+  huberLoss,
+  type LossOptions,
+  meanAbsoluteError,
+  meanSquaredError,
+} from './losses/regression.ts'
+export { type Activation, activate } from './modules/activations.ts'
+export { Dropout, type DropoutOptions } from './modules/dropout.ts'
+export { Embedding, type EmbeddingOptions } from './modules/embedding.ts'
+export { LayerNorm, type LayerNormOptions } from './modules/layer-norm.ts'
+export { Linear, type LinearOptions } from './modules/linear.ts'
+export { Mlp, type MlpOptions } from './modules/mlp.ts'
+export { type Layer, Module } from './modules/module.ts'
+export { Sequential } from './modules/sequential.ts'
+export { Adam, type AdamOptions, AdamW } from './optimizers/adam.ts'
+export {
+  type DecayRule,
+  decayMatrices,
+  type LearningRate,
+  Optimizer,
+  type ParameterUpdate,
+} from './optimizers/optimizer.ts'
+export { Sgd, type SgdOptions } from './optimizers/sgd.ts'
+export { type SafetensorsDtype, safetensorsDtypes, safetensorsItemSize } from './safetensors/dtypes.ts'
+export { SafetensorsError, type SafetensorsErrorCode } from './safetensors/errors.ts'
+export {
+  parseSafetensorsHeader,
+  type SafetensorsHeader,
+  type SafetensorsTensorInfo,
+  safetensorsHeaderLength,
+} from './safetensors/header.ts'
+export { parseSafetensors, type SafetensorsFile, type SafetensorsTensor } from './safetensors/reader.ts'
+export { type SafetensorsValues, safetensorsValues } from './safetensors/values.ts'
+export {
+  type SafetensorsInput,
+  type SafetensorsInputs,
+  safetensorsChunks,
+  serializeSafetensors,
+} from './safetensors/writer.ts'
+export type { Arithmetic } from './schedules/arithmetic.ts'
+export {
+  constantSchedule,
+  cosineSchedule,
+  type DecayOptions,
+  defineSchedule,
+  linearSchedule,
+  type Schedule,
+  type ScheduleRule,
+  type WarmUpCosineOptions,
+  warmUp,
+  warmUpCosine,
+} from './schedules/schedules.ts'
+export { type CheckpointOptions, type CheckpointStore, resumeRun } from './trainer/checkpointing.ts'
+export { type EvaluationOptions, evaluate } from './trainer/evaluate.ts'
+export type { EvaluationRecord, History, StepRecord } from './trainer/history.ts'
+export type { Progress, TrainingObserver } from './trainer/observer.ts'
+export { type TrainingResult, type TrainOptions, train } from './trainer/train.ts'
+export {
+  type BatchLoss,
+  evaluationStep,
+  type TrainingStep,
+  type TrainingStepOptions,
+  trainingStep,
+} from './trainer/training-step.ts'

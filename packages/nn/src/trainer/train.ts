@@ -1,0 +1,163 @@
+import { TesseraError, tensorsIn } from '@tessera/core'
+import type { ExponentialMovingAverage } from '../averaging/exponential-moving-average.ts'
+import type { Module } from '../modules/module.ts'
+import type { Optimizer } from '../optimizers/optimizer.ts'
+import { type CheckpointOptions, saveRun } from './checkpointing.ts'
+import { type EvaluationOptions, evaluate } from './evaluate.ts'
+import { checkFinite } from './finite.ts'
+import { type EvaluationRecord, type History, median, type StepRecord } from './history.ts'
+import type { TrainingObserver } from './observer.ts'
+import { StepClock } from './step-clock.ts'
+import { type BatchLoss, evaluationStep, trainingStep } from './training-step.ts'
+
+export interface TrainOptions<Model extends Module, Batch> {
+  readonly model: Model
+  readonly optimizer: Optimizer
+  /** Updated after every step, when there is one. */
+  readonly average?: ExponentialMovingAverage
+  readonly loss: BatchLoss<Model, Batch>
+  /**
+   * The batch of a step, counted from 0. Made from the step's number and a seed alone, it makes runs repeatable and lets a
+   * resumed run go on with the right data. Its tensors are freed after the step; data from the host can be given again.
+   */
+  readonly batch: (step: number) => Batch | Promise<Batch>
+  /** Updates at the end of the run, those before a resume included. */
+  readonly steps: number
+  readonly maximumGradientNorm?: number
+  /** Tokens (or examples) in a batch, for the speed. */
+  readonly tokensPerStep?: number
+  readonly evaluation?: EvaluationOptions<Model, Batch>
+  readonly checkpoints?: CheckpointOptions
+  /** Where to go on from, as `resumeRun` gives it. */
+  readonly start?: { readonly step: number; readonly history?: History }
+  /** Ends the run after the step that is under way; a checkpoint is saved. */
+  readonly signal?: AbortSignal
+  readonly observers?: readonly TrainingObserver[]
+}
+
+export interface TrainingResult {
+  /** Updates made, those before a resume included. */
+  readonly step: number
+  /** Whether the signal ended the run early. */
+  readonly interrupted: boolean
+  readonly history: History
+  /** Of the last step; `undefined` when there was none. */
+  readonly loss: number | undefined
+  /** Of the last evaluation, if there was one. */
+  readonly validationLoss: number | undefined
+  /** Median over the steps of this call but the first, which includes compilation; NaN with fewer than two. */
+  readonly millisecondsPerStep: number
+  /** From the median; `undefined` without `tokensPerStep`. */
+  readonly tokensPerSecond: number | undefined
+}
+
+/**
+ * Trains a model. Each step runs as one compiled program; losses are read one step late.
+ *
+ * A loss or gradient norm that is not finite ends the run with an error, and nothing is saved after it. An abort signal ends
+ * it after the current step, with a checkpoint.
+ *
+ * @throws TesseraError with code `NOT_FINITE`, or whatever `batch` and the checkpoints' store throw
+ */
+export async function train<Model extends Module, Batch>(options: TrainOptions<Model, Batch>): Promise<TrainingResult> {
+  checkOptions(options)
+  try {
+    return await runSteps(options)
+  } finally {
+    for (const observer of options.observers ?? []) observer.onEnd?.()
+  }
+}
+
+async function runSteps<Model extends Module, Batch>(options: TrainOptions<Model, Batch>): Promise<TrainingResult> {
+  const { model, optimizer, average, steps, evaluation, checkpoints, signal, tokensPerStep } = options
+  const observers = options.observers ?? []
+  const step = trainingStep(options.loss, { maximumGradientNorm: options.maximumGradientNorm })
+  const evaluated = evaluationStep(evaluation?.loss ?? options.loss)
+  const first = options.start?.step ?? 0
+  const history = {
+    steps: [...(options.start?.history?.steps ?? [])] as StepRecord[],
+    evaluations: [...(options.start?.history?.evaluations ?? [])] as EvaluationRecord[],
+  }
+  const clock = new StepClock(first, steps, tokensPerStep)
+  let done = first
+  let savedAt = first
+  let unread: (() => Promise<void>) | undefined
+
+  /** Reads the step whose figures are still on the device. */
+  const drain = async () => {
+    await unread?.()
+    unread = undefined
+  }
+  const save = async () => {
+    if (!checkpoints || savedAt === done) return
+    await saveRun(checkpoints, { model, optimizer, ...(average && { average }) }, done, history)
+    savedAt = done
+    for (const observer of observers) observer.onCheckpoint?.(checkpoints.store.location, done)
+  }
+
+  model.train()
+  while (done < steps && !signal?.aborted) {
+    const batch = await options.batch(done)
+    clock.begin()
+    const figures = step(model, optimizer, average, batch)
+    for (const tensor of tensorsIn(batch)) tensor.dispose()
+    const number = ++done
+    await drain()
+    unread = async () => {
+      const [loss, gradientNorm, learningRate] = (await figures.data()) as unknown as [number, number, number]
+      figures.dispose()
+      const record = { step: number, loss, learningRate, gradientNorm, milliseconds: clock.millisecondsOf(number) }
+      checkFinite(record, history.steps.at(-1), checkpoints && { location: checkpoints.store.location, step: savedAt })
+      history.steps.push(record)
+      for (const observer of observers) observer.onStep?.(record, clock.progress(number))
+    }
+    const evaluates = evaluation && (done % evaluation.every === 0 || done === steps)
+    const saves = checkpoints && (done % checkpoints.every === 0 || done === steps)
+    if (evaluates || saves || done === steps || signal?.aborted) {
+      await drain()
+      clock.pause()
+    }
+    if (evaluates) {
+      const loss = await evaluate(model, evaluated, evaluation, signal)
+      if (loss !== undefined) {
+        const record = { step: done, loss }
+        checkFinite(
+          record,
+          history.steps.at(-1),
+          checkpoints && { location: checkpoints.store.location, step: savedAt },
+        )
+        history.evaluations.push(record)
+        for (const observer of observers) observer.onEvaluation?.(record, clock.progress(done))
+      }
+    }
+    if (saves) await save()
+    await clock.letOthersRun()
+  }
+  await drain()
+  if (signal?.aborted) await save()
+
+  const millisecondsPerStep = median(clock.steady())
+  return {
+    step: done,
+    interrupted: done < steps,
+    history,
+    loss: history.steps.at(-1)?.loss,
+    validationLoss: history.evaluations.at(-1)?.loss,
+    millisecondsPerStep,
+    tokensPerSecond: tokensPerStep === undefined ? undefined : (1000 * tokensPerStep) / millisecondsPerStep,
+  }
+}
+
+function checkOptions<Model extends Module, Batch>(options: TrainOptions<Model, Batch>): void {
+  const counts = {
+    steps: options.steps,
+    'evaluation.every': options.evaluation?.every ?? 1,
+    'evaluation.batches': options.evaluation?.batches ?? 1,
+    'checkpoints.every': options.checkpoints?.every ?? 1,
+  }
+  for (const [name, count] of Object.entries(counts)) {
+    if (!Number.isSafeInteger(count) || count < 1) {
+      throw new TesseraError('TRAIN_OPTIONS', `train: ${name} must be a whole number from 1 up, got ${count}.`)
+    }
+  }
+}
