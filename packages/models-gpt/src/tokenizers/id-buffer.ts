@@ -7,8 +7,8 @@ export class IdBuffer {
     this.#ids = new Int32Array(Math.max(16, expectedLength))
   }
 
-  /** Appends the first `length` of `ids`. */
-  append(ids: Int32Array, length = ids.length): void {
+  append(ids: Int32Array): void {
+    const { length } = ids
     this.#reserve(length)
     // A loop: words are short, and `set` with a view costs more than it saves.
     for (let index = 0; index < length; index++) this.#ids[this.#length + index] = ids[index]!
