@@ -1,17 +1,24 @@
 import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 
+const attributeKeys = new WeakMap<object, string>()
+
 /** Attributes as text that tells −0 from 0 and knows NaN and infinities. */
 export function attributesKey(attributes: object): string {
-  const text = (value: unknown): string => {
-    if (Array.isArray(value)) return `[${value.map(text).join(',')}]`
-    if (typeof value === 'object' && value !== null) {
-      return `{${Object.entries(value)
-        .map(([key, item]) => `${key}:${text(item)}`)
-        .join(',')}}`
-    }
-    return Object.is(value, -0) ? '-0' : typeof value === 'string' ? JSON.stringify(value) : String(value)
+  const known = attributeKeys.get(attributes)
+  if (known !== undefined) return known
+  const key = keyOf(attributes)
+  attributeKeys.set(attributes, key)
+  return key
+}
+
+function keyOf(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(keyOf).join(',')}]`
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+      .map(([key, item]) => `${key}:${keyOf(item)}`)
+      .join(',')}}`
   }
-  return text(attributes)
+  return Object.is(value, -0) ? '-0' : typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 /**

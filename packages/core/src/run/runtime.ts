@@ -6,6 +6,7 @@ import type { Device, Plugin } from '../plugin/contract.ts'
 import { Registry } from '../plugin/registry.ts'
 import { ProgramCache } from './cache.ts'
 import { referenceBackend, referenceKernels } from './reference/index.ts'
+import { forgetDevice } from './storage.ts'
 
 export interface RuntimeOptions {
   /** Plugins: backends, kernels, ops, formats, passes. The reference backend needs none. */
@@ -123,6 +124,7 @@ function activate(device: Device, registry: Registry, options: RuntimeOptions): 
       if (current === runtime) current = undefined
       states.get(device)?.cache.clear()
       states.delete(device)
+      forgetDevice(device)
       await device.close()
     },
   }

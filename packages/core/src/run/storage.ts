@@ -64,7 +64,14 @@ export function release(storage: Storage, state: 'disposed' | 'donated' = 'dispo
   if (storage.state !== 'live') return
   storage.state = state
   collected.unregister(storage)
-  storage.device.free(storage.buffer)
+  if (!closed.has(storage.device)) storage.device.free(storage.buffer)
+}
+
+const closed = new WeakSet<Device>()
+
+/** Says that a device's memory is gone as a whole: nothing of it is to be freed any more. */
+export function forgetDevice(device: Device): void {
+  closed.add(device)
 }
 
 /** Takes the memory away from a storage: a program writes its output there. */

@@ -1,5 +1,6 @@
-import { type Node, topologicalOrder } from '../graph/node.ts'
+import { topologicalOrder } from '../graph/node.ts'
 import { openStorageScope, storagesOf } from '../run/storage.ts'
+import type { Tensor } from './tensor.ts'
 import { tensorsIn } from './tree.ts'
 
 /** What a scope made, for `keep`. */
@@ -22,14 +23,20 @@ export interface Scope {
  */
 export function scope<Result>(body: (scope: Scope) => Result): Result {
   const close = openStorageScope()
-  const kept: Node[] = []
+  const kept: Tensor[] = []
   const keep = <Tree>(tree: Tree): Tree => {
-    for (const tensor of tensorsIn(tree)) kept.push(tensor.node)
+    kept.push(...tensorsIn(tree))
     return tree
   }
   // What a kept tensor is yet to be computed from stays as well.
   const end = (): void =>
-    close(new Set(topologicalOrder(kept).flatMap((node) => (node.op === 'leaf' ? storagesOf(node) : []))))
+    close(
+      new Set(
+        topologicalOrder(kept.map((tensor) => tensor.node)).flatMap((node) =>
+          node.op === 'leaf' ? storagesOf(node) : [],
+        ),
+      ),
+    )
   let result: Result
   try {
     result = body({ keep })

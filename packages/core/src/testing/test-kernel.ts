@@ -58,14 +58,14 @@ export interface KernelTestOptions<Op extends OpName = OpName, B extends Backend
  */
 export function testKernel<Op extends OpName, B extends BackendName>(options: KernelTestOptions<Op, B>): void {
   const { kernel, backend, calls, refuses = [], reference, run, seed = 1 } = options
-  const tested = kernel as unknown as Kernel
-  const references = reference ? [reference as unknown as Kernel, ...referenceKernels] : referenceKernels
+  const tested = kernel
+  const references = reference ? [reference, ...referenceKernels] : referenceKernels
 
   const withDevice = async (test: (device: Device) => Promise<void>): Promise<void> => {
     const device = await backend.open()
     if ('unavailable' in device) throw new Error(`Backend '${backend.name}' cannot run here: ${device.unavailable}`)
     try {
-      await test(device as unknown as Device)
+      await test(device)
     } catch (error) {
       throw new Error(`${error instanceof Error ? error.message : String(error)} (seed ${seed})`, { cause: error })
     } finally {

@@ -29,6 +29,10 @@ export interface NullDevice extends Device<'null'> {
   counts(): NullCounts
 }
 
+export interface NullBackend extends Backend<'null'> {
+  open(): Promise<NullDevice>
+}
+
 function openNullDevice(): NullDevice {
   const ledger = new BufferLedger<DeviceBuffer>('null')
   const counts = { programs: 0, compiledCalls: 0, runs: 0, calls: 0, allocations: 0, bytesWritten: 0, bytesRead: 0 }
@@ -96,7 +100,7 @@ function openNullDevice(): NullDevice {
  * Plans and compiles everything and computes nothing: its memory is only counted and reads as zeros. It shows what
  * planning costs, and lets tests look at programs far larger than memory.
  */
-export const nullBackend: Backend<'null'> & { open(): Promise<NullDevice> } = {
+export const nullBackend: NullBackend = {
   name: 'null',
   open: async () => openNullDevice(),
 }

@@ -1,2 +1,2 @@
-export { type NullCounts, type NullDevice, nullBackend } from './device.ts'
+export { type NullBackend, type NullCounts, type NullDevice, nullBackend } from './device.ts'
 export { nullKernels } from './kernels.ts'

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { decodeBf16, decodeF16, encodeBf16, encodeF16 } from './half.ts'
 
 /** The value of 16 bits, straight from the definition: sign, exponent, fraction. */
-function valueOf(bits: number, exponentBits: number): number {
+function meaningOf(bits: number, exponentBits: number): number {
   const fractionBits = 15 - exponentBits
   const bias = 2 ** (exponentBits - 1) - 1
   const sign = bits >= 2 ** 15 ? -1 : 1
@@ -20,14 +20,15 @@ describe.each([
 
   it('decodes all 65,536 patterns by the definition', () => {
     const wrong = []
-    for (let bits = 0; bits < 65536; bits++) if (!Object.is(decode(bits), valueOf(bits, exponentBits))) wrong.push(bits)
+    for (let bits = 0; bits < 65536; bits++)
+      if (!Object.is(decode(bits), meaningOf(bits, exponentBits))) wrong.push(bits)
     expect(wrong).toEqual([])
   })
 
   it('encodes all 65,536 values to their own bits, NaN to the quiet NaN', () => {
     const wrong = []
     for (let bits = 0; bits < 65536; bits++) {
-      const value = valueOf(bits, exponentBits)
+      const value = meaningOf(bits, exponentBits)
       const expected = Number.isNaN(value) ? infinity + 2 ** (14 - exponentBits) : bits
       if (encode(value) !== expected) wrong.push([bits, encode(value)])
     }
@@ -37,15 +38,21 @@ describe.each([
   it('rounds between any two neighbours to the nearer one, ties to the even one', () => {
     const wrong = []
     for (let bits = 0; bits < infinity; bits++) {
-      const [low, high] = [valueOf(bits, exponentBits), valueOf(bits, exponentBits) + spacing(bits, exponentBits)]
+      const [low, high] = [meaningOf(bits, exponentBits), meaningOf(bits, exponentBits) + spacing(bits, exponentBits)]
       const middle = (low + high) / 2
       const nudge = (high - low) * 2 ** -30
       const even = bits % 2 === 0 ? bits : bits + 1
       for (const sign of [1, -1]) {
         const offset = sign < 0 ? 2 ** 15 : 0
-        const cases: [number, number][] = [[middle - nudge, bits], [middle, even], [middle + nudge, bits + 1], [low + nudge, bits]]
+        const cases: [number, number][] = [
+          [middle - nudge, bits],
+          [middle, even],
+          [middle + nudge, bits + 1],
+          [low + nudge, bits],
+        ]
         for (const [value, expected] of cases) {
-          if (encode(sign * value) !== expected + offset) wrong.push([sign * value, encode(sign * value), expected + offset])
+          if (encode(sign * value) !== expected + offset)
+            wrong.push([sign * value, encode(sign * value), expected + offset])
         }
       }
     }
@@ -53,7 +60,12 @@ describe.each([
   })
 
   it('overflows to infinity and underflows to zero, with the sign', () => {
-    expect([encode(1e300), encode(-1e300), encode(5e-324), encode(-5e-324)]).toEqual([infinity, infinity + 2 ** 15, 0, 2 ** 15])
+    expect([encode(1e300), encode(-1e300), encode(5e-324), encode(-5e-324)]).toEqual([
+      infinity,
+      infinity + 2 ** 15,
+      0,
+      2 ** 15,
+    ])
     expect([encode(Number.POSITIVE_INFINITY), encode(Number.NEGATIVE_INFINITY)]).toEqual([infinity, infinity + 2 ** 15])
   })
 })
@@ -73,6 +85,8 @@ it('rounds float64 once: a value just above a tie is not taken for the tie', () 
 })
 
 it('knows well-known values', () => {
-  expect([encodeF16(65504), encodeF16(65519.99), encodeF16(65520), encodeF16(-2)]).toEqual([0x7bff, 0x7bff, 0x7c00, 0xc000])
+  expect([encodeF16(65504), encodeF16(65519.99), encodeF16(65520), encodeF16(-2)]).toEqual([
+    0x7bff, 0x7bff, 0x7c00, 0xc000,
+  ])
   expect([encodeBf16(1), encodeBf16(Math.PI), encodeBf16(-0)]).toEqual([0x3f80, 0x4049, 0x8000])
 })

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import { createRuntime, jit, type Tensor, TesseraError, tensor, zeros } from '../index.ts'
+
+describe('jit', () => {
+  it('compiles once for each signature', async () => {
+    const double = jit((x: Tensor, factor: number) => x.multiply(factor))
+    expect([...(await double(tensor([1, 2]), 2).data())]).toEqual([2, 4])
+    expect([...(await double(tensor([3, 4]), 2).data())]).toEqual([6, 8])
+    expect(double.compilations).toBe(1)
+    expect([...(await double(tensor([3, 4, 5]), 2).data())]).toEqual([6, 8, 10])
+    expect([...(await double(tensor([3, 4]), 3).data())]).toEqual([9, 12])
+    expect(double.compilations).toBe(3)
+  })
+
+  it('writes assigned tensors back and takes over the memory of what they replace', async () => {
+    const runtime = await createRuntime()
+    const state = { weights: zeros([1000]).realize(), steps: tensor(0).realize() }
+    const step = jit((state: { weights: Tensor; steps: Tensor }, gradient: Tensor) => {
+      state.weights = state.weights.subtract(gradient.multiply(0.5))
+      state.steps = state.steps.add(1)
+    })
+    const gradient = tensor(new Float32Array(1000).fill(2)).realize()
+    step(state, gradient)
+    const { usedBytes } = runtime.memory()
+    const before = state.weights
+    for (let i = 0; i < 10; i++) step(state, gradient)
+    expect(runtime.memory().usedBytes).toBe(usedBytes)
+    expect((await state.weights.data())[999]).toBe(-11)
+    expect(await state.steps.item()).toBe(11)
+    expect(step.compilations).toBe(1)
+    await expect(before.data()).rejects.toThrow(/given to its successor/)
+    await runtime.close()
+  })
+
+  it('keeps the memory of a tensor that still stands elsewhere', async () => {
+    const shared = tensor([1, 2]).realize()
+    const state = { current: shared, initial: shared }
+    const step = jit((state: { current: Tensor; initial: Tensor }) => {
+      state.current = state.current.add(state.initial)
+    })
+    step(state)
+    step(state)
+    expect([...(await state.current.data())]).toEqual([3, 6])
+    expect([...(await state.initial.data())]).toEqual([1, 2])
+  })
+
+  it('swaps tensors', async () => {
+    const state = { a: tensor([1]).realize(), b: tensor([2]).realize() }
+    const swap = jit((state: { a: Tensor; b: Tensor }) => {
+      const { a } = state
+      state.a = state.b
+      state.b = a
+    })
+    swap(state)
+    expect([await state.a.item(), await state.b.item()]).toEqual([2, 1])
+    swap(state)
+    expect([await state.a.item(), await state.b.item()]).toEqual([1, 2])
+  })
+
+  it('creates state on the first call and returns nested results', async () => {
+    const state: { moment?: Tensor } = {}
+    const step = jit((state: { moment?: Tensor }, x: Tensor) => {
+      state.moment = (state.moment ?? x.multiply(0)).add(x)
+      return { sum: state.moment.sum(), parts: [x.add(1)], label: 'step' }
+    })
+    step(state, tensor([1, 2]))
+    const result = step(state, tensor([1, 2]))
+    expect(await result.sum.item()).toBe(6)
+    expect([...(await result.parts[0]!.data())]).toEqual([2, 3])
+    expect(result.label).toBe('step')
+    expect(step.compilations).toBe(2)
+  })
+
+  it('reads tensors from outside as they are at each call', async () => {
+    const outside = tensor([10]).realize()
+    const add = jit((x: Tensor) => x.add(outside))
+    expect(await add(tensor([1])).item()).toBe(11)
+    expect(await add(tensor([2])).item()).toBe(12)
+  })
+
+  it('leaves the arguments alone when tracing fails', async () => {
+    const state = { x: tensor([1]) }
+    const fail = jit((state: { x: Tensor }) => {
+      state.x = state.x.add(1)
+      throw new Error('on purpose')
+    })
+    expect(() => fail(state)).toThrow('on purpose')
+    expect(await state.x.item()).toBe(1)
+  })
+
+  it('refuses async functions, and values that are not known yet', async () => {
+    expect(() => jit(async (x: Tensor) => x.add(1))(tensor([1]))).toThrow(TesseraError)
+    const peek = jit((x: Tensor) => {
+      x.realize()
+      x.add(1).realize()
+      return x
+    })
+    expect(() => peek(tensor([1]))).toThrow(/not known while the function is traced/)
+  })
+
+  it('explains the program', async () => {
+    const f = jit(function softmaxOfSum(x: Tensor) {
+      return x.add(1).softmax()
+    })
+    expect(() => f.explain()).toThrow(/has not been called/)
+    f(tensor([[1, 2, 3]]))
+    expect(f.explain()).toMatch(/softmaxOfSum on reference .*\n1 calls: 1 × reference\/fused/)
+  })
+})
