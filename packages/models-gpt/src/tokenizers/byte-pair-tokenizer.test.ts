@@ -125,7 +125,7 @@ describe('BPE-dropout', () => {
     for (let seed = 0; seed < 20; seed++) expect(tokenizer.decode(encode(0.4, seed))).toBe(sample)
   })
 
-  it('works on bytes and refuses what is no probability', () => {
+  it('works on bytes and refuses what is no probability or no seed', () => {
     const bytes = Uint8Array.of(0xff, 0xfe, 0x61, 0x62)
     expect(tokenizer.decodeBytes(tokenizer.encodeBytes(bytes, { dropout: { probability: 0.5, seed: 1 } }))).toEqual(
       bytes,
@@ -133,6 +133,7 @@ describe('BPE-dropout', () => {
     for (const probability of [-0.1, 1.1, Number.NaN]) {
       expect(() => encode(probability, 1)).toThrow(/dropout probability must be from 0 to 1/)
     }
+    for (const seed of [-1, 0.5]) expect(() => encode(0.5, seed)).toThrow(/dropout seed must be an integer/)
   })
 })
 

@@ -68,7 +68,7 @@ export class BytePairTokenizer implements Tokenizer {
     this.#specialBytes = new Map([...vocabulary.specialTokens].map(([text, id]) => [id, encodeUtf8(text)]))
   }
 
-  /** @throws TokenizerError for an unknown special token or a dropout probability outside 0 to 1 */
+  /** @throws TokenizerError for an unknown special token a dropout probability outside 0 to 1, or a seed that is no counter */
   encode(text: string, options: BytePairEncodeOptions = {}): Int32Array {
     const ids = new IdBuffer(text.length >> 1)
     const isDropped = dropoutOf(options)
@@ -224,6 +224,12 @@ function dropoutOf({ dropout }: BytePairEncodeOptions): (() => boolean) | undefi
     throw new TokenizerError(
       'TOKENIZER_INVALID_OPTION',
       `byte-pair tokenizer: the dropout probability must be from 0 to 1, not ${shown(probability)}.`,
+    )
+  }
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new TokenizerError(
+      'TOKENIZER_INVALID_OPTION',
+      `byte-pair tokenizer: the dropout seed must be an integer from 0 to 2^53 - 1, not ${shown(seed)}.`,
     )
   }
   const random = new CounterRandom(seed)
