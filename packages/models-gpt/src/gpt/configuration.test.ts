@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { type GptOptions, gptConfiguration, parseGptConfiguration } from './configuration.ts'
+
+const small: GptOptions = { layers: 2, heads: 4, width: 64, blockSize: 32, vocabularySize: 65 }
+
+describe('gptConfiguration', () => {
+  it('fills in what is left out as in GPT-2', () => {
+    expect(gptConfiguration(small)).toEqual({
+      ...small,
+      headWidth: 16,
+      biases: true,
+      dropout: 0,
+      feedForwardRatio: 4,
+      layerNormEpsilon: 1e-5,
+    })
+  })
+
+  it('takes heads whose channels are not the width', () => {
+    expect(gptConfiguration({ ...small, width: 50, headWidth: 16 }).headWidth).toBe(16)
+  })
+
+  it.each([
+    [
+      { width: 65 },
+      'width 65 does not divide into 4 heads. Take a width that is a multiple of 4, for example 64 or 68',
+    ],
+    [{ width: 3 }, 'width 3 does not divide into 4 heads. Take a width that is a multiple of 4, for example 4,'],
+    [{ layers: 0 }, 'layers must be a whole number from 1 to 10000, got 0'],
+    [{ layers: 1e12 }, 'layers must be a whole number from 1 to 10000, got 1000000000000'],
+    [{ heads: 2.5 }, 'heads must be a whole number from 1 to 2147483647, got 2.5'],
+    [{ vocabularySize: Number.NaN }, 'vocabularySize must be a whole number from 1 to 2147483647, got null'],
+    [{ headWidth: -1 }, 'headWidth must be a whole number from 1 to 2147483647, got -1'],
+    [{ dropout: 1 }, 'dropout must be at least 0 and below 1, got 1'],
+    [{ feedForwardRatio: 0.7 }, 'feedForwardRatio 0.7 times width 64 must be a whole number'],
+    [{ layerNormEpsilon: 0 }, 'layerNormEpsilon must lie between 0 and 1, got 0'],
+  ])('refuses %j', (changes, message) => {
+    expect(() => gptConfiguration({ ...small, ...changes })).toThrow(message)
+  })
+})
+
+describe('parseGptConfiguration', () => {
+  it('reads what JSON.stringify wrote', () => {
+    const configuration = gptConfiguration({ ...small, biases: false, dropout: 0.1 })
+    expect(parseGptConfiguration(JSON.stringify(configuration))).toEqual(configuration)
+  })
+
+  it.each([
+    ['{', 'the text is not JSON'],
+    ['[]', 'it must be an object of sizes, got []'],
+    ['null', 'it must be an object of sizes, got null'],
+    ['{}', 'layers must be a whole number'],
+    [JSON.stringify({ ...small, heads: '4' }), 'heads must be a whole number from 1 to 2147483647, got "4"'],
+    [JSON.stringify({ ...small, biases: 1 }), 'biases must be true or false, got 1'],
+    [JSON.stringify({ ...small, dropout: '0' }), 'dropout must be at least 0 and below 1, got "0"'],
+  ])('refuses %s', (text, message) => {
+    expect(() => parseGptConfiguration(text)).toThrow(message)
+  })
+})

@@ -1,0 +1,17 @@
+export { checkTokens, GptDecoder } from './generation/decoder.ts'
+export {
+  type GeneratedPiece,
+  type GenerateOptions,
+  type GenerateTokensOptions,
+  generate,
+  generateText,
+  generateTokens,
+} from './generation/generate.ts'
+export { checkSamplingOptions, type SamplingOptions, sampleToken } from './generation/sampling.ts'
+export { type GptConfiguration, type GptOptions, gptConfiguration, parseGptConfiguration } from './gpt/configuration.ts'
+export { CausalSelfAttention, FeedForward, Gpt, GptBlock, type GptCache, type LayerCache } from './gpt/model.ts'
+export { countParameters, gptParameterShapes } from './gpt/parameters.ts'
+export { type GptPreset, gptPreset, gptPresetNames } from './gpt/presets.ts'
+export { huggingFaceConfig, parseHuggingFaceConfig } from './hugging-face/config.ts'
+export { gptFromHuggingFace, gptToHuggingFace, type HuggingFaceFiles } from './hugging-face/files.ts'
+export * from './tokenizers/index.ts'
