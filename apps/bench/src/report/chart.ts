@@ -1,6 +1,6 @@
 import { parse, View } from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
-import type { Report } from './report.ts'
+import type { CaseResult, Report } from './report.ts'
 
 /**
  * The report as an SVG document: for each case a bar of GFLOP/s (from the median) for each implementation, a whisker
@@ -16,72 +16,82 @@ export async function renderChart(report: Report): Promise<string> {
 }
 
 function specification({ cases, implementations, limits, machine, date }: Report): TopLevelSpec {
-  const bars = cases.map((result) => {
-    const operations = result.gflops * result.medianMs
-    return {
-      case: result.case,
-      implementation: `${result.implementation}/${result.variant}`,
-      library: result.implementation,
-      gflops: result.gflops,
-      slowest: operations / result.maxMs,
-      fastest: operations / result.minMs,
-      label: result.gflops.toFixed(1),
-    }
-  })
-  const implementation = {
-    field: 'implementation',
-    type: 'nominal' as const,
-    title: null,
-    axis: { labelLimit: 300 },
-    sort: implementations.map(({ implementation, variant }) => `${implementation}/${variant}`),
-  }
+  const names = [...new Set(cases.map((result) => result.case))]
+  const fastest = Math.max(
+    limits.fma128Gflops,
+    limits.fma256Gflops,
+    ...cases.map((result) => gflopsAt(result, result.minMs)),
+  )
+  const order = implementations.map(({ implementation, variant }) => `${implementation}/${variant}`)
   return {
-    data: { values: bars },
     title: {
       text: `GFLOP/s, ${limits.threads} ${limits.threads === 1 ? 'thread' : 'threads'}`,
       subtitle: `${machine.processor}, Node ${machine.node}, ${date.slice(0, 10)}; lines: limits with 128 and 256 bits`,
       anchor: 'start',
       offset: 12,
     },
-    facet: { field: 'case', type: 'nominal', title: null, sort: cases.map((result) => result.case) },
-    columns: Math.min(2, new Set(cases.map((result) => result.case)).size),
-    spec: {
-      width: 360,
-      height: { step: 16 },
-      layer: [
-        {
-          mark: { type: 'rule', color: '#999999', strokeDash: [4, 3] },
-          data: { values: [{ limit: limits.fma128Gflops }, { limit: limits.fma256Gflops }] },
-          encoding: { x: { field: 'limit', type: 'quantitative' } },
+    concat: names.map((name) => panel(name, { cases, limits }, fastest, order)),
+    columns: 2,
+  }
+}
+
+type Panel = Extract<TopLevelSpec, { concat: unknown }>['concat'][number]
+
+/** The bars of one case, on an axis from 0 to `fastest`. */
+function panel(
+  name: string,
+  { cases, limits }: Pick<Report, 'cases' | 'limits'>,
+  fastest: number,
+  order: readonly string[],
+): Panel {
+  const bars = cases
+    .filter((result) => result.case === name)
+    .map((result) => ({
+      implementation: `${result.implementation}/${result.variant}`,
+      library: result.implementation,
+      gflops: result.gflops,
+      slowest: gflopsAt(result, result.maxMs),
+      fastest: gflopsAt(result, result.minMs),
+      label: result.gflops.toFixed(1),
+    }))
+  const scale = { domain: [0, fastest] }
+  return {
+    title: { text: name, fontSize: 11 },
+    width: 360,
+    height: { step: 16 },
+    data: { values: bars },
+    layer: [
+      {
+        mark: { type: 'rule', color: '#999999', strokeDash: [4, 3] },
+        data: { values: [{ limit: limits.fma128Gflops }, { limit: limits.fma256Gflops }] },
+        encoding: { x: { field: 'limit', type: 'quantitative', scale } },
+      },
+      {
+        encoding: {
+          y: { field: 'implementation', type: 'nominal', title: null, axis: { labelLimit: 300 }, sort: [...order] },
         },
-        {
-          mark: 'bar',
-          encoding: {
-            x: { field: 'gflops', type: 'quantitative', title: null },
-            y: implementation,
-            color: {
-              condition: { test: "datum.library === 'tessera'", value: '#4c78a8' },
-              value: '#b9c4d0',
+        layer: [
+          {
+            mark: 'bar',
+            encoding: {
+              x: { field: 'gflops', type: 'quantitative', title: null, scale },
+              color: { condition: { test: "datum.library === 'tessera'", value: '#4c78a8' }, value: '#b9c4d0' },
             },
           },
-        },
-        {
-          mark: { type: 'rule', color: '#222222' },
-          encoding: {
-            x: { field: 'slowest', type: 'quantitative' },
-            x2: { field: 'fastest' },
-            y: implementation,
+          {
+            mark: { type: 'rule', color: '#222222' },
+            encoding: { x: { field: 'slowest', type: 'quantitative' }, x2: { field: 'fastest' } },
           },
-        },
-        {
-          mark: { type: 'text', align: 'left', dx: 3, fontSize: 9 },
-          encoding: {
-            x: { field: 'fastest', type: 'quantitative' },
-            y: implementation,
-            text: { field: 'label' },
+          {
+            mark: { type: 'text', align: 'left', dx: 3, fontSize: 9 },
+            encoding: { x: { field: 'fastest', type: 'quantitative' }, text: { field: 'label' } },
           },
-        },
-      ],
-    },
+        ],
+      },
+    ],
   }
+}
+
+function gflopsAt({ gflops, medianMs }: CaseResult, milliseconds: number): number {
+  return (gflops * medianMs) / milliseconds
 }

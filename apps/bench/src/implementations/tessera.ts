@@ -1,0 +1,48 @@
+import { wasm } from '@tessera/backend-wasm'
+import { createRuntime, jit, matmul, type Runtime, type Tensor, tensor } from '@tessera/core'
+import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
+import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
+import { packageVersion } from './library.ts'
+import { prepareGptStep } from './tessera-gpt-step.ts'
+
+/** Tessera on its WASM backend; the variant is that of the kernels. */
+export function createTessera({ variant, threads }: ImplementationOptions): Implementation {
+  let runtime: Runtime
+  return {
+    name: 'tessera',
+    get version() {
+      return packageVersion('@tessera/core')
+    },
+    async available() {
+      runtime = await createRuntime({ use: [wasm({ wide: variant === 'wide', threads })] })
+      return undefined
+    },
+    async prepare(benchmarkCase) {
+      if (benchmarkCase.kind === 'matmul') return prepareMatmul(runtime, benchmarkCase)
+      if (benchmarkCase.kind === 'gpt-step') return prepareGptStep(runtime, benchmarkCase)
+      return undefined
+    },
+  }
+}
+
+function prepareMatmul(runtime: Runtime, benchmarkCase: MatmulCase): PreparedCase {
+  const { transposeA, transposeB } = benchmarkCase
+  const { a, b, shapeA, shapeB } = matmulOperands(benchmarkCase)
+  const left = tensor(a, shapeA)
+  const right = tensor(b, shapeB)
+  const product = jit((x: Tensor, y: Tensor) => matmul(transposeA ? x.transpose() : x, transposeB ? y.transpose() : y))
+  return {
+    run: () => product(left, right).dispose(),
+    settle: () => runtime.synchronize(),
+    async output() {
+      const result = product(left, right)
+      const values = (await result.data()) as Float32Array
+      result.dispose()
+      return values
+    },
+    dispose() {
+      left.dispose()
+      right.dispose()
+    },
+  }
+}
