@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { anyText, wellFormedText } from './arbitrary-text.ts'
 import { trainBytePairTokenizer } from './index.ts'
 import { encodeUtf8 } from './utf8.ts'
 
@@ -10,7 +11,7 @@ const endOfText = '<|endoftext|>'
 const tokenizer = trainBytePairTokenizer(sample, { vocabularySize: 320, specialTokens: [endOfText, '<|end|>'] })
 
 const anyString = fc.oneof(
-  fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),
+  anyText,
   fc.array(fc.constantFrom(...sample.split(/\b/), endOfText, '  ', '\ud83d', '\ufeff')).map((parts) => parts.join('')),
 )
 
@@ -46,7 +47,7 @@ describe('BytePairTokenizer', () => {
       { numRuns: 300 },
     )
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
+      fc.property(wellFormedText, (text) => {
         expect(tokenizer.encodeBytes(new TextEncoder().encode(text))).toEqual(tokenizer.encode(text))
       }),
     )

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { wellFormedText } from './arbitrary-text.ts'
 import { forEachPreToken, gpt2Pattern } from './pre-tokenizer.ts'
 
 function split(text: string): string[] {
@@ -57,7 +58,7 @@ describe('forEachPreToken', () => {
     )
     const text = fc.oneof(
       fc.array(pieces).map((list) => list.join('')),
-      fc.string({ unit: 'binary' }),
+      wellFormedText,
     )
     fc.assert(
       fc.property(text, (sample) => {

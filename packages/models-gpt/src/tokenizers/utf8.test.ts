@@ -1,13 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { anyText, wellFormedText } from './arbitrary-text.ts'
 import { decodeUtf8, detachedCopy, encodeUtf8, findInvalidUtf8 } from './utf8.ts'
-
-const anyString = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) })
 
 describe('encodeUtf8 and decodeUtf8', () => {
   it('restore every string, half surrogate pairs included', () => {
     fc.assert(
-      fc.property(anyString, (text) => {
+      fc.property(anyText, (text) => {
         expect(decodeUtf8(encodeUtf8(text))).toBe(text)
       }),
     )
@@ -17,7 +16,7 @@ describe('encodeUtf8 and decodeUtf8', () => {
 
   it('agree with the platform on well-formed text and on bytes without surrogates', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+      fc.property(wellFormedText, (text) => {
         expect(encodeUtf8(text)).toEqual(new TextEncoder().encode(text))
       }),
     )
@@ -63,7 +62,7 @@ describe('findInvalidUtf8', () => {
 describe('detachedCopy', () => {
   it('is equal to its original', () => {
     fc.assert(
-      fc.property(anyString, (text) => {
+      fc.property(anyText, (text) => {
         expect(detachedCopy(text)).toBe(text)
       }),
     )
