@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { listPackages, root, type WorkspacePackage } from './tooling/checks/src/workspace.ts'
@@ -12,21 +13,29 @@ const builtPackages = packages.flatMap(({ folder, manifest }) =>
   })),
 )
 
+function requireBuiltPackages(): void {
+  const missing = builtPackages.find(({ replacement }) => !existsSync(replacement))
+  if (missing) throw new Error(`The packages are not built: ${missing.replacement} is missing. Run: npm run build`)
+}
+
 function usesPublishedPackages({ manifest }: WorkspacePackage): boolean {
   const names = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
   return names.some((name) => packages.some((target) => target.manifest.name === name))
 }
 
-// `--mode dist` runs the tests of the packages that use others against the built ones; every other mode uses sources.
-export default defineConfig(({ mode }) => ({
-  resolve: { alias: mode === 'dist' ? builtPackages : [] },
-  test: {
-    projects: packages
-      .filter((target) => mode !== 'dist' || usesPublishedPackages(target))
-      .map(({ folder, manifest }) => ({
-        extends: true as const,
-        root: join(root, folder),
-        test: { name: manifest.name.replace('@tessera/', ''), include: ['src/**/*.test.ts'] },
-      })),
-  },
-}))
+/** `--mode dist` runs the tests of the packages that use others against the built ones; every other mode uses sources. */
+export default defineConfig(({ mode }) => {
+  if (mode === 'dist') requireBuiltPackages()
+  return {
+    resolve: { alias: mode === 'dist' ? builtPackages : [] },
+    test: {
+      projects: packages
+        .filter((target) => mode !== 'dist' || usesPublishedPackages(target))
+        .map(({ folder, manifest }) => ({
+          extends: true as const,
+          root: join(root, folder),
+          test: { name: manifest.name.replace('@tessera/', ''), include: ['src/**/*.test.ts'] },
+        })),
+    },
+  }
+})
