@@ -1,3 +1,5 @@
+import { TesseraError } from '@tessera/core'
+
 /** What is wrong with a text or a data set; stable across versions. */
 export type DataErrorCode =
   | 'TEXT_NOT_FOUND'
@@ -11,12 +13,11 @@ export type DataErrorCode =
   | 'DATASET_INVALID_OPTION'
 
 /** Raised for training data that cannot be used; `message` says what was found and what to do. */
-export class DataError extends Error {
+export class DataError extends TesseraError {
   override readonly name = 'DataError'
-  readonly code: DataErrorCode
+  declare readonly code: DataErrorCode
 
   constructor(code: DataErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
+    super(code, message, options)
   }
 }

@@ -1,3 +1,5 @@
+import { TesseraError } from '@tessera/core'
+
 /** Turns text into token ids and back. */
 export interface Tokenizer {
   /** What to call it in reports; stored with it. */
@@ -25,13 +27,12 @@ export type TokenizerErrorCode =
   | 'TOKENIZER_INVALID_VOCABULARY'
 
 /** Raised for text, ids, options and vocabularies that a tokenizer cannot use. */
-export class TokenizerError extends Error {
+export class TokenizerError extends TesseraError {
   override readonly name = 'TokenizerError'
-  readonly code: TokenizerErrorCode
+  declare readonly code: TokenizerErrorCode
 
   constructor(code: TokenizerErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
+    super(code, message, options)
   }
 }
 

@@ -1,3 +1,5 @@
+import { TesseraError } from '@tessera/core'
+
 /** What went wrong with a safetensors file; stable across versions. */
 export type SafetensorsErrorCode =
   | 'SAFETENSORS_TRUNCATED'
@@ -12,13 +14,12 @@ export type SafetensorsErrorCode =
   | 'SAFETENSORS_WRITE_FAILED'
 
 /** Raised for every safetensors file that cannot be read or written; `message` gives the values and the cure. */
-export class SafetensorsError extends Error {
+export class SafetensorsError extends TesseraError {
   override readonly name = 'SafetensorsError'
-  readonly code: SafetensorsErrorCode
+  declare readonly code: SafetensorsErrorCode
 
   constructor(code: SafetensorsErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
+    super(code, message, options)
   }
 }
 
