@@ -1,6 +1,6 @@
 """A training step of a small GPT in PyTorch, after nanoGPT's published recipe (https://github.com/karpathy/nanoGPT).
 
-Pre-norm blocks without biases or dropout, GELU with tanh as in GPT-2, learned positions, the output projection tied to the token
+Pre-norm blocks without biases or dropout, exact GELU, learned positions, the output projection tied to the token
 embedding; cross-entropy, clipping to a global gradient norm, AdamW with weight decay on matrices only.
 """
 
@@ -78,7 +78,7 @@ class GptStep:
         return functional.linear(merged, self.weights[f"{name}.c_proj.weight"])
 
     def mlp(self, x, name):
-        hidden = functional.gelu(functional.linear(x, self.weights[f"{name}.c_fc.weight"]), approximate="tanh")
+        hidden = functional.gelu(functional.linear(x, self.weights[f"{name}.c_fc.weight"]))
         return functional.linear(hidden, self.weights[f"{name}.c_proj.weight"])
 
 

@@ -1,5 +1,5 @@
 import { jit, type Runtime, randomKey, type Tensor, tensor, valueAndGrad } from '@tessera/core'
-import { Gpt, gptConfiguration } from '@tessera/models-gpt'
+import { FeedForward, Gpt, gptConfiguration } from '@tessera/models-gpt'
 import { AdamW, clipByGlobalNorm, crossEntropy, restoreCheckpoint } from '@tessera/nn'
 import {
   batchCount,
@@ -15,8 +15,18 @@ import type { PreparedCase } from './implementation.ts'
 export function prepareGptStep(runtime: Runtime, benchmarkCase: GptStepCase): PreparedCase {
   const { layers, heads, width, context, batch, vocabulary, learningRate, betas, epsilon, weightDecay, clipNorm } =
     benchmarkCase
-  const configuration = { layers, heads, width, blockSize: context, vocabularySize: vocabulary, biases: false }
-  const model = new Gpt(gptConfiguration(configuration), randomKey(0))
+  const configuration = gptConfiguration({
+    layers,
+    heads,
+    width,
+    blockSize: context,
+    vocabularySize: vocabulary,
+    biases: false,
+  })
+  const model = new Gpt(configuration, randomKey(0))
+  for (const block of model.blocks) {
+    Object.assign(block, { feedForward: new ExactFeedForward(configuration, randomKey(0)) })
+  }
   loadParameters(model, gptParameters(benchmarkCase))
   const optimizer = new AdamW(model, { learningRate, beta1: betas[0], beta2: betas[1], epsilon, weightDecay })
   const batches = Array.from({ length: batchCount }, (_, index) => {
@@ -45,6 +55,13 @@ export function prepareGptStep(runtime: Runtime, benchmarkCase: GptStepCase): Pr
       }
       return losses
     },
+  }
+}
+
+/** With exact GELU, as in nanoGPT, where GPT-2 and Tessera's model take the approximation with tanh. */
+class ExactFeedForward extends FeedForward {
+  override forward(x: Tensor): Tensor {
+    return this.projection.forward(this.expansion.forward(x).gelu())
   }
 }
 
