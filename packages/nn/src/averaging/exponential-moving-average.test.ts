@@ -1,4 +1,4 @@
-import { jit, tensor, type Tensor } from '@tessera/core'
+import { jit, type Tensor, tensor } from '@tessera/core'
 import { expect, test } from 'vitest'
 import { ExponentialMovingAverage } from './exponential-moving-average.ts'
 

@@ -23,7 +23,8 @@ export interface ParameterUpdate {
 export abstract class Optimizer {
   /** Updates made so far, i32. */
   step: Tensor = zeros([], 'i32')
-  readonly learningRate: LearningRate
+  /** May be replaced between steps: a tensor by a tensor without a new trace. */
+  learningRate: LearningRate
   /** State of each parameter, by kind and then by the parameter's path: tensors of the parameters' shapes. */
   readonly state: Readonly<Record<string, Record<string, Tensor>>>
   /** Paths of the parameters. */

@@ -148,7 +148,7 @@ test('a learning rate that is a tensor may be replaced without a new trace', asy
   const step = jit((m: typeof model, sgd: Sgd) => sgd.update(m, { x: tensor([1]) }))
   step(model, optimizer)
   expect(await model.x.item()).toBe(9)
-  Object.assign(optimizer, { learningRate: tensor(0.5) })
+  optimizer.learningRate = tensor(0.5)
   const { learningRate } = step(model, optimizer)
   expect(await model.x.item()).toBe(8.5)
   expect(await learningRate.item()).toBe(0.5)
@@ -160,7 +160,11 @@ test('one jitted function tells optimizers with different rules apart', async ()
     optimizer.update(model, { x: tensor([1]) })
   })
   const results: number[] = []
-  for (const options of [{ learningRate: 1 }, { learningRate: 2 }, { learningRate: 1, weightDecay: 1, decay: () => true }]) {
+  for (const options of [
+    { learningRate: 1 },
+    { learningRate: 2 },
+    { learningRate: 1, weightDecay: 1, decay: () => true },
+  ]) {
     const model = { x: tensor([4]) }
     step(model, new Sgd(model, options))
     results.push(await model.x.item())
@@ -232,8 +236,12 @@ describe('errors say what does not fit', () => {
 
   test('hyperparameters out of range', () => {
     const model = new Model()
-    expect(() => new Sgd(model, { learningRate: 1, momentum: 1 })).toThrow(/momentum must be at least 0 and below 1, got 1/)
+    expect(() => new Sgd(model, { learningRate: 1, momentum: 1 })).toThrow(
+      /momentum must be at least 0 and below 1, got 1/,
+    )
     expect(() => new AdamW(model, { learningRate: 1, beta2: -0.5 })).toThrow(/AdamW: beta2 must be/)
-    expect(() => new Adam(model, { learningRate: 1, weightDecay: Number.NaN })).toThrow(/Adam: weightDecay must be at least 0/)
+    expect(() => new Adam(model, { learningRate: 1, weightDecay: Number.NaN })).toThrow(
+      /Adam: weightDecay must be at least 0/,
+    )
   })
 })

@@ -1,4 +1,4 @@
-import { jit, tensor, type Tensor } from '@tessera/core'
+import { jit, type Tensor, tensor } from '@tessera/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -86,5 +86,7 @@ test('decays never rise and stay between their ends', () => {
 
 test('options that make no schedule are refused', () => {
   expect(() => cosineSchedule({ from: 1, steps: 0 })).toThrow(/steps must be above 0, got 0/)
-  expect(() => warmUpCosine({ peak: 1, warmUpSteps: 100, steps: 100 })).toThrow(/100 steps leave nothing after a warm-up of 100/)
+  expect(() => warmUpCosine({ peak: 1, warmUpSteps: 100, steps: 100 })).toThrow(
+    /100 steps leave nothing after a warm-up of 100/,
+  )
 })
