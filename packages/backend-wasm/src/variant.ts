@@ -1,3 +1,5 @@
+import { TesseraError } from '@tessera/core'
+
 /**
  * How kernels are written for the machine at hand.
  *
@@ -107,7 +109,11 @@ export async function enableRevectorizer(): Promise<boolean> {
  * @throws if the engine has no SIMD at all.
  */
 export async function chooseVariant(options: { readonly wide?: boolean } = {}): Promise<Variant> {
-  if (!supportsSimd()) throw new Error('wasm: the JavaScript engine has no WebAssembly SIMD; use the reference backend')
+  if (!supportsSimd())
+    throw new TesseraError(
+      'WASM_SIMD',
+      'wasm: the JavaScript engine has no WebAssembly SIMD; use the reference backend',
+    )
   const relaxed = await enableRelaxedSimdInNode20()
   if (!relaxed) return 'plain'
   return options.wide && (await enableRevectorizer()) ? 'wide' : 'relaxed'

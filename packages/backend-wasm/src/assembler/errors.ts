@@ -1,14 +1,15 @@
+import { TesseraError } from '@tessera/core'
+
 /** A mistake in the code that builds a WebAssembly module. The message names the function and the instruction. */
-export class AssemblerError extends Error {
-  /** Stable identifier of this kind of error. */
-  readonly code = 'wasm-assembler'
+export class AssemblerError extends TesseraError {
   override readonly name = 'AssemblerError'
   /** The mistake alone, without the name of the function. */
   readonly detail: string
 
   constructor(detail: string, functionName?: string) {
     super(
-      functionName === undefined ? `wasm assembler: ${detail}` : `wasm assembler: function ${functionName}: ${detail}`,
+      'WASM_ASSEMBLER',
+      `wasm assembler: ${functionName === undefined ? '' : `function ${functionName}: `}${detail}`,
     )
     this.detail = detail
   }

@@ -1,11 +1,12 @@
 import { atomicEffect } from './atomics.ts'
 import { ByteWriter } from './bytes.ts'
+import type { FunctionCode } from './encode.ts'
+import { writeCode, writeInstruction } from './encode.ts'
 import { AssemblerError } from './errors.ts'
 import type { Instruction, Operand } from './expression.ts'
 import { constantOf, type Expression, instruction, toExpression } from './expression.ts'
 import { i32, scalarStore } from './scalar.ts'
 import type { Parameters, ResultType, ValueType } from './types.ts'
-import { valueTypeCode } from './types.ts'
 import type { Arguments, FunctionHandle, Global } from './variables.ts'
 import { call, globalSet, Local, localSet } from './variables.ts'
 import { vectorStore } from './vector.ts'
@@ -36,14 +37,6 @@ export interface InsertionPoint {
   readonly writer: ByteWriter
   readonly scope: Local<ValueType>[]
   readonly depth: number
-}
-
-/** The finished code of a function. */
-export interface FunctionCode {
-  readonly localTypes: readonly ValueType[]
-  readonly localNames: readonly string[]
-  /** Instructions, with the final `end`. */
-  readonly body: Uint8Array
 }
 
 /**
@@ -366,11 +359,7 @@ export class FunctionBuilder<P extends Parameters = Parameters, R extends Result
   }
 
   #code(op: Instruction): void {
-    if (op.prefix === 0) this.#writer.byte(op.opcode)
-    else {
-      this.#writer.byte(op.prefix)
-      this.#writer.unsigned(op.opcode)
-    }
+    writeCode(this.#writer, op)
   }
 
   #checkLocal(local: Local<ValueType>): void {
@@ -381,69 +370,6 @@ export class FunctionBuilder<P extends Parameters = Parameters, R extends Result
   #emit(expression: Expression<ResultType>): void {
     if (expression instanceof Local) this.#checkLocal(expression)
     for (const operand of expression.operands) this.#emit(operand)
-    const op = expression.instruction
-    this.#code(op)
-    const writer = this.#writer
-    const immediates = expression.immediates
-    switch (op.immediate) {
-      case 'none':
-        break
-      case 'memory':
-      case 'memoryLane':
-        writer.unsigned(op.alignment)
-        writer.unsigned(immediates.offset as number)
-        if (op.immediate === 'memoryLane') writer.byte(immediates.lane as number)
-        break
-      case 'lane':
-        writer.byte(immediates.lane as number)
-        break
-      case 'lanes':
-        writer.bytes(immediates.bytes as readonly number[])
-        break
-      case 'index':
-        writer.unsigned(immediates.index as number)
-        break
-      case 'indirect':
-        writer.unsigned(immediates.index as number)
-        writer.byte(0)
-        break
-      case 'i32':
-        writer.signed32(immediates.number as number)
-        break
-      case 'i64':
-        writer.signed64(immediates.bigint as bigint)
-        break
-      case 'f32':
-        writer.float32(immediates.number as number)
-        break
-      case 'f64':
-        writer.float64(immediates.number as number)
-        break
-      case 'twoZeros':
-        writer.byte(0)
-        writer.byte(0)
-        break
-      case 'zero':
-        writer.byte(0)
-        break
-    }
+    writeInstruction(this.#writer, expression)
   }
-}
-
-/** The run-length encoded local declarations and the body, as the code section holds them. */
-export function encodeFunction(code: FunctionCode): Uint8Array {
-  const groups: { type: ValueType; count: number }[] = []
-  for (const type of code.localTypes) {
-    const last = groups.at(-1)
-    if (last?.type === type) last.count++
-    else groups.push({ type, count: 1 })
-  }
-  const writer = new ByteWriter(code.body.length + 16)
-  writer.unsigned(groups.length)
-  for (const group of groups) {
-    writer.unsigned(group.count)
-    writer.byte(valueTypeCode[group.type])
-  }
-  writer.bytes(code.body)
-  return writer.toBytes()
 }

@@ -102,7 +102,7 @@ export function tee<Type extends ValueType>(local: Local<Type>, value: Operand<T
   })
 }
 
-/** `whenTrue` if the condition is not zero, else `whenFalse`; both are computed. */
+/** `whenTrue` if the condition is not zero, else `whenFalse`. Both are computed, before the condition. */
 export function select<Type extends ValueType>(
   condition: Operand<'i32'>,
   whenTrue: Expression<Type>,

@@ -1,3 +1,4 @@
+import { TesseraError } from '@tessera/core'
 import { encodeDescriptor, method } from './descriptor.ts'
 import { aLayoutCode } from './panel.ts'
 import { tileScratchBytes } from './tiles.ts'
@@ -57,7 +58,7 @@ const ncMaximum = 1024
 /**
  * Plans a product for a tile tuning: swaps operands if C is column-major, joins batch dimensions, chooses the method, block sizes and
  * how threads share the work. The result does not depend on the number of threads, nor do the bits that are computed.
- * @throws RangeError if more than three batch dimensions remain after joining, or if a size is not a non-negative integer.
+ * @throws TesseraError (`WASM_MATMUL`) if more than three batch dimensions remain after joining, or if a size is not a non-negative integer.
  */
 export function planMatmul(call: MatmulCall, tuning: MatmulTuning): MatmulPlan {
   const problem = normalise(call)
@@ -69,7 +70,8 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning): MatmulPlan {
   }
   const { m, n, k, batch, layouts } = problem
   if (batch.length > 3) {
-    throw new RangeError(
+    throw new TesseraError(
+      'WASM_MATMUL',
       `matmul: at most 3 batch dimensions that do not join are supported, got [${batch.join(', ')}]; call it in a loop`,
     )
   }
@@ -144,12 +146,16 @@ function normalise(call: MatmulCall): Problem {
   const batch = [...(call.batch ?? [])]
   const sizes = [call.m, call.n, call.k, ...batch]
   if (!sizes.every((size) => Number.isInteger(size) && size >= 0)) {
-    throw new RangeError(`matmul: m, n, k and batch sizes must be non-negative integers, got [${sizes.join(', ')}]`)
+    throw new TesseraError(
+      'WASM_MATMUL',
+      `matmul: m, n, k and batch sizes must be non-negative integers, got [${sizes.join(', ')}]`,
+    )
   }
   const complete = (layout: MatrixLayout, name: string): Required<MatrixLayout> => {
     const batchStrides = layout.batchStrides ?? batch.map(() => 0)
     if (batchStrides.length !== batch.length) {
-      throw new RangeError(
+      throw new TesseraError(
+        'WASM_MATMUL',
         `matmul: ${name} has ${batchStrides.length} batch strides for ${batch.length} batch dimensions`,
       )
     }
