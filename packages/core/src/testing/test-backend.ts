@@ -91,7 +91,9 @@ export function testBackend({
       const { usedBytes } = last.memory()
       await last.close()
       if (usedBytes !== bytesAtStart)
-        throw new Error(`${usedBytes} bytes are in use after all tests, ${bytesAtStart} were before them.`)
+        throw new Error(
+          `${usedBytes} bytes are in use after all tests, ${bytesAtStart} were before them. A test that failed may have left its buffers.`,
+        )
     })
   })
 }
