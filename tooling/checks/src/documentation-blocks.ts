@@ -11,8 +11,27 @@ export interface CodeBlock {
 }
 
 /**
+ * Keeps the text of the documentation comments of TypeScript source, at its lines, and empties every other line: what is
+ * left is Markdown.
+ */
+export function readComments(source: string): string {
+  let inside = false
+  const lines = source.split('\n').map((line) => {
+    if (/^\s*\/\*\*/.test(line)) inside = true
+    const text = inside ? line.replace(/^\s*(\/\*\*|\*(?!\/)) ?/, '') : ''
+    if (!line.includes('*/')) return text
+    inside = false
+    return text.replace(/\s*\*\/.*$/, '')
+  })
+  return lines.join('\n')
+}
+
+const knownWords = ['no-run', 'continue', 'sketch']
+
+/**
  * Extracts the `ts` and `js` blocks of a Markdown page. Words after the language change what happens to a block:
- * `no-run` type-checks it only, `continue` appends it to the block before.
+ * `no-run` type-checks it only, `continue` appends it to the block before, and `sketch` leaves it alone, for code with parts
+ * left out.
  */
 export function readCodeBlocks(page: string, markdown: string): CodeBlock[] {
   const lines = markdown.split('\n')
@@ -28,16 +47,18 @@ export function readCodeBlocks(page: string, markdown: string): CodeBlock[] {
         .slice(index + 1, end)
         .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
       const words = rest.trim().split(/\s+/).filter(Boolean)
-      const unknown = words.find((word) => word !== 'no-run' && word !== 'continue')
-      if (unknown)
-        throw new Error(`${page}:${index + 1}: unknown word "${unknown}" after the language: use no-run or continue`)
+      const unknown = words.find((word) => !knownWords.includes(word))
+      if (unknown) {
+        const cure = `use ${knownWords.join(', ')} or nothing`
+        throw new Error(`${page}:${index + 1}: unknown word "${unknown}" after the language: ${cure}`)
+      }
       const previous = blocks.at(-1)
       if (words.includes('continue')) {
         if (!previous) throw new Error(`${page}:${index + 1}: no block stands before this one to continue`)
         const gap = index + 1 - (previous.start + previous.code.length)
         previous.code.push(...Array<string>(gap).fill(''), ...code)
         previous.run &&= !words.includes('no-run')
-      } else {
+      } else if (!words.includes('sketch')) {
         blocks.push({ start: index + 1, code, run: !words.includes('no-run') })
       }
     }

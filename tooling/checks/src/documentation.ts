@@ -1,32 +1,69 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readCodeBlocks } from './documentation-blocks.ts'
+import { type CodeBlock, readCodeBlocks, readComments } from './documentation-blocks.ts'
+import { type Importable, printMissingImports } from './example-imports.ts'
+import { type PublicNames, readPublicNames } from './exports.ts'
 import { resolveBinary } from './pack.ts'
 import { runProgram } from './process.ts'
 import type { Findings } from './report.ts'
-import { root } from './workspace.ts'
+import { listPublicPackages, listSources, root } from './workspace.ts'
 
 /** The pages whose code must work. */
 const pages = ['*.md', 'packages/*/*.md', 'apps/*/*.md', 'docs/*.md']
 
 /** Inside a package that depends on every other, so that the blocks can import them by name. */
-const outputFolder = join(root, 'tooling/checks/.blocks')
+const outputFolder = join(root, 'tooling/checks/blocks')
 
 /** The longest that one block may run, in milliseconds. */
 const timeout = 120_000
 
-/** Type-checks every TypeScript and JavaScript block of the documentation and runs each as a module of its own. */
-export function checkDocumentation(): Findings {
-  const files = pages.flatMap((pattern) => globSync(pattern, { cwd: root })).sort()
-  const blocks = files
+/** The blocks of the pages, and the examples in comments of published packages with the imports that they leave out. */
+function listBlocks(): CodeBlock[] {
+  const markdown = pages
+    .flatMap((pattern) => globSync(pattern, { cwd: root }))
     .filter((file) => !file.endsWith('CHANGELOG.md'))
+    .sort()
     .flatMap((file) => readCodeBlocks(file, readFileSync(join(root, file), 'utf8')))
-    .map((block) => ({ ...block, file: `${block.page.replaceAll(/[^\w.-]/g, '-')}.${block.line}.ts` }))
+  const packages = listPublicPackages()
+  const names = readPublicNames(packages)
+  const examples = packages.flatMap((target) => {
+    const importable = listImportable(names, target.manifest.name)
+    return listSources(target)
+      .flatMap((file) => readCodeBlocks(file, readComments(readFileSync(join(root, file), 'utf8'))))
+      .map((block) => ({ ...block, source: printMissingImports(block.source, importable) + block.source }))
+  })
+  return [...markdown, ...examples]
+}
+
+/** Where each public name is imported from; names of the package itself go before those of others. */
+function listImportable(names: ReadonlyMap<string, PublicNames>, own: string): Map<string, Importable> {
+  const order = [...names].sort(([a], [b]) => Number(a === own) - Number(b === own))
+  const entries = order.flatMap(([name, subpaths]) =>
+    [...subpaths].flatMap(([subpath, list]) =>
+      list.map((item) => [item.name, { specifier: name + subpath.slice(1), kind: item.kind }] as const),
+    ),
+  )
+  return new Map(entries)
+}
+
+/**
+ * Type-checks every TypeScript and JavaScript block of the documentation, examples in comments included, and runs each as
+ * a module of its own.
+ */
+export function checkDocumentation(): Findings {
+  const blocks = listBlocks().map((block) => ({
+    ...block,
+    file: `${block.page.replaceAll(/[^\w.-]/g, '-')}.${block.line}.ts`,
+  }))
   const errors: string[] = []
   rmSync(outputFolder, { recursive: true, force: true })
-  if (blocks.length === 0) return { errors, summary: `no code blocks in ${files.length} pages` }
+  if (blocks.length === 0) return { errors, summary: 'no code blocks' }
   mkdirSync(outputFolder)
-  const config = { extends: '../../../tsconfig.base.json', compilerOptions: { noUnusedLocals: false }, include: ['.'] }
+  const config = {
+    extends: '../../../tsconfig.base.json',
+    compilerOptions: { noUnusedLocals: false },
+    include: ['.'],
+  }
   writeFileSync(join(outputFolder, 'tsconfig.json'), JSON.stringify(config))
   for (const { file, source } of blocks) writeFileSync(join(outputFolder, file), source)
 
@@ -38,5 +75,5 @@ export function checkDocumentation(): Findings {
     const outcome = runProgram(process.execPath, [join(outputFolder, file)], { cwd: root, timeout })
     if (!outcome.ok) errors.push(`${page}:${line}: the code block fails:\n${outcome.output}`)
   }
-  return { errors, summary: `${blocks.length} code blocks in ${files.length} pages, ${runnable.length} of them run` }
+  return { errors, summary: `${blocks.length} code blocks, ${runnable.length} of them run` }
 }
