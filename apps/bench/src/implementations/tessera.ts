@@ -14,7 +14,12 @@ export function createTessera({ variant, threads }: ImplementationOptions): Impl
       return packageVersion('@tessera/core')
     },
     async available() {
-      runtime = await createRuntime({ use: [wasm({ wide: variant === 'wide', threads })] })
+      // `wide` goes by its own option, which also turns V8's revectoriser on.
+      const choice = variant === 'wide' ? { wide: true } : { variant: variant as 'plain' | 'relaxed' }
+      runtime = await createRuntime({ use: [wasm({ ...choice, threads })] })
+      const { device } = runtime
+      if (device.variant !== variant) return `the backend runs its ${device.variant} kernels here`
+      if (device.threads !== threads) return `the backend runs ${device.threads} threads here, not ${threads}`
       return undefined
     },
     async prepare(benchmarkCase) {
