@@ -10,6 +10,9 @@ export function tesseraPackage(entry: Record<string, string>): ReturnType<typeof
     format: 'esm',
     target: 'es2022',
     platform: 'neutral',
+    // Bundlers tell Node's modules from packages of the same name by the prefix.
+    removeNodeProtocol: false,
+    external: [/^node:/],
     dts: true,
     sourcemap: true,
     clean: true,
