@@ -1,6 +1,6 @@
 import type { Local } from '../assembler/index.ts'
 import { f32x4, i8x16, i16x8, i32, i32x4, v128 } from '../assembler/index.ts'
-import type { DType } from '../core.ts'
+import type { DType } from '@tessera/core'
 import type { Access } from './body.ts'
 import type { FusedCode, Integer, Vector } from './code.ts'
 
@@ -39,6 +39,27 @@ export function loadSplat(code: FusedCode, position: number, address: Integer): 
   if (access.bytes === 4) return v128.load32Splat(address)
   const value = i32x4.splat(loadByte(access.dtype, address))
   return access.dtype === 'bool' ? i32x4.ne(value, code.integer(0)) : value
+}
+
+/** Byte offsets of the elements that a lookup finds at some indices, which are clamped into range. */
+export function lookupOffsets(code: FusedCode, position: number, indices: Vector, isSigned: boolean): Vector {
+  const last = code.wordSplat(`lookup${position}.last`)
+  const clamped = isSigned ? i32x4.maxS(i32x4.minS(indices, last), code.integer(0)) : i32x4.minU(indices, last)
+  return i32x4.mul(clamped, code.wordSplat(`lookup${position}.stride`))
+}
+
+/** Four elements at byte offsets from the base. */
+export function loadScattered(code: FusedCode, position: number, base: Integer, offsets: Vector): Vector {
+  const access = code.body.accesses[position]!
+  const at = (lane: number): Integer => i32.add(base, i32x4.extractLane(offsets, lane))
+  let elements = access.bytes === 4 ? v128.load32Zero(at(0)) : i32x4.splat(loadByte(access.dtype, at(0)))
+  for (let lane = 1; lane < 4; lane++) {
+    elements =
+      access.bytes === 4
+        ? v128.load32Lane(at(lane), elements, lane)
+        : i32x4.replaceLane(elements, lane, loadByte(access.dtype, at(lane)))
+  }
+  return access.dtype === 'bool' ? i32x4.ne(elements, code.integer(0)) : elements
 }
 
 /** Writes the vectors of a block. */

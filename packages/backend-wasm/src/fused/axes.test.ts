@@ -71,6 +71,10 @@ describe('takeInnerAxis', () => {
     expect(takeInnerAxis(nest).inner?.strides).toEqual([64, 1, 1])
   })
 
+  it('takes an axis without elements', () => {
+    expect(takeInnerAxis([{ extent: 0, strides: [1, 0] }]).inner?.extent).toBe(0)
+  })
+
   it('avoids an axis that would leave most lanes empty', () => {
     const nest = normalizeAxes([1000, 2], [0, 1], [store(2, 1), load(1, 1000)], [0, 0])
     expect(takeInnerAxis(nest).inner?.extent).toBe(1000)

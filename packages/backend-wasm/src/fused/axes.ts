@@ -97,8 +97,9 @@ export function takeInnerAxis(nest: readonly NestAxis[]): { inner: NestAxis | un
 }
 
 function costOf({ extent, strides }: NestAxis): number {
-  const lanes = (Math.ceil(extent / 4) * 4) / extent
-  let cost = 20 / extent
+  const elements = Math.max(extent, 1)
+  const lanes = (Math.ceil(elements / 4) * 4) / elements
+  let cost = 20 / elements
   for (const stride of strides) cost += lanes * (stride === 1 ? 0.3 : stride === 0 ? 0.05 : 1.2)
   return cost
 }

@@ -1,5 +1,6 @@
-import type { DType, ElementwiseName, OpCall, Operand, ReduceName } from '../core.ts'
-import { formatOf } from '../core.ts'
+import type { DType, ElementwiseName, FusedBody, FusedInstruction, Operand, ReduceName } from '@tessera/core'
+import { formatOf } from '@tessera/core'
+import type { WasmArgument } from '../program/contract.ts'
 import { type NestAxis, normalizeAxes, takeInnerAxis } from './axes.ts'
 
 /** Bits of a value's variation: along the vectors, along the other axes of a row or of what is reduced, along the rest. */
@@ -14,23 +15,50 @@ export type InnerStep = 'vector' | 'splat' | 'gather'
 export interface Access {
   readonly kind: 'load' | 'store' | 'iota'
   readonly dtype: DType
-  /** Position among the call's inputs, outputs or the body's counters. */
-  readonly index: number
   /** Bytes of an element; 1 for a counter, whose "address" is its value. */
   readonly bytes: number
   readonly inner: InnerStep
   readonly variation: number
-  /** Bytes (or counts) by which the first element is off the operand's own first one. */
-  readonly start: number
+  /** The argument that gives the first element's address; a counter has none. */
+  readonly argument: WasmArgument | undefined
+  /** Value of a counter at the first element. */
+  readonly first: number
   /** The operand is also written by the call, or read by it, at the same place. */
   readonly aliased: boolean
 }
+
+/**
+ * The element of input `input` at `index` along an axis that the domain does not have: its index is clamped to `[0, extent)` and
+ * counts `stride` elements. What `gather` is made of.
+ */
+export interface LookupInstruction {
+  readonly kind: 'lookup'
+  readonly input: number
+  readonly index: number
+  readonly extent: number
+  readonly stride: number
+  readonly dtype: DType
+}
+
+/** A fused body that may look things up. */
+export type LookupBody = Omit<FusedBody, 'instructions'> & { readonly instructions: readonly (FusedInstruction | LookupInstruction)[] }
 
 export type Value =
   | { readonly kind: 'load' | 'iota'; readonly access: number; readonly dtype: DType }
   | { readonly kind: 'constant'; readonly constant: number; readonly value: number; readonly dtype: DType }
   | ComputeValue
+  | LookupValue
   | { readonly kind: 'reduce'; readonly op: ReduceName; readonly argument: number; readonly dtype: DType }
+
+export interface LookupValue {
+  readonly kind: 'lookup'
+  readonly access: number
+  readonly index: number
+  readonly extent: number
+  /** Elements from one index to the next. */
+  readonly stride: number
+  readonly dtype: DType
+}
 
 export interface ComputeValue {
   readonly kind: 'compute'
@@ -45,7 +73,7 @@ export interface ComputeValue {
 
 /** A fused call in the form that code is generated from. */
 export interface LoweredBody {
-  readonly kind: 'map' | 'row' | 'column'
+  readonly kind: 'map' | 'row' | 'column' | 'scatter'
   readonly values: readonly Value[]
   /** For each value, along which axes it varies. */
   readonly variation: readonly number[]
@@ -54,28 +82,33 @@ export interface LoweredBody {
   readonly stores: readonly { readonly access: number; readonly value: number }[]
   readonly constants: readonly { readonly value: number; readonly dtype: DType }[]
   readonly outer: readonly NestAxis[]
-  /** The axes of a row but its innermost, or the reduced axes of a column body. */
+  /** The axes of a row but its innermost, the reduced axes of a column body, or the axes of a scatter's indices. */
   readonly middle: readonly NestAxis[]
   readonly inner: NestAxis
 }
 
+/** An operand of a body, and the argument that gives the address of its first element. */
+export interface PlacedOperand extends Operand {
+  readonly place: Extract<WasmArgument, { kind: 'input' | 'output' | 'sharedScratch' }>
+}
+
+/** An access before the axes are put in order. */
 interface Pattern {
   readonly kind: Access['kind']
   readonly dtype: DType
-  readonly index: number
   readonly strides: readonly number[]
   readonly isStore: boolean
+  readonly place: PlacedOperand['place'] | undefined
   readonly first: number
   readonly aliased: boolean
 }
 
-/** Brings a fused call into the form that code is generated from. */
-export function lowerBody(call: OpCall<'fused'>): LoweredBody {
-  const body = call.attributes
-  const { values, patterns, constants } = lowerValues(call)
-  const storeAccess = call.outputs.map((operand, index) => {
-    const aliased = call.inputs.some((input) => input.buffer === operand.buffer)
-    return patterns.push(patternOf('store', operand, index, aliased)) - 1
+/** Brings a fused body into the form that code is generated from. */
+export function lowerBody(body: LookupBody, inputs: readonly PlacedOperand[], outputs: readonly PlacedOperand[]): LoweredBody {
+  const { values, patterns, constants } = lowerValues(body, inputs, outputs)
+  const storeAccess = outputs.map((operand) => {
+    const aliased = inputs.some((input) => input.buffer === operand.buffer)
+    return patterns.push(patternOf('store', operand, aliased)) - 1
   })
   const axes = body.domain.map((_, axis) => axis)
   const isMiddle = (axis: number): boolean =>
@@ -105,27 +138,37 @@ export function lowerBody(call: OpCall<'fused'>): LoweredBody {
   }
 }
 
-function lowerValues(call: OpCall<'fused'>): { values: Value[]; patterns: Pattern[]; constants: LoweredBody['constants'] } {
+function lowerValues(
+  body: LookupBody,
+  inputs: readonly PlacedOperand[],
+  outputs: readonly PlacedOperand[],
+): { values: Value[]; patterns: Pattern[]; constants: LoweredBody['constants'] } {
   const patterns: Pattern[] = []
   const loads = new Map<number, number>()
   const constants: { value: number; dtype: DType }[] = []
-  const values = call.attributes.instructions.map((instruction): Value => {
+  const loadOf = (input: number): number => {
+    let access = loads.get(input)
+    if (access === undefined) {
+      const operand = inputs[input]!
+      const aliased = outputs.some((output) => output.buffer === operand.buffer)
+      access = patterns.push(patternOf('load', operand, aliased)) - 1
+      loads.set(input, access)
+    }
+    return access
+  }
+  const values = body.instructions.map((instruction): Value => {
     const { dtype } = instruction
     switch (instruction.kind) {
-      case 'load': {
-        let access = loads.get(instruction.input)
-        if (access === undefined) {
-          const operand = call.inputs[instruction.input]!
-          const aliased = call.outputs.some((output) => output.buffer === operand.buffer)
-          access = patterns.push(patternOf('load', operand, instruction.input, aliased)) - 1
-          loads.set(instruction.input, access)
-        }
-        return { kind: 'load', access, dtype }
+      case 'load':
+        return { kind: 'load', access: loadOf(instruction.input), dtype }
+      case 'lookup': {
+        const { input, index, extent, stride } = instruction
+        return { kind: 'lookup', access: loadOf(input), index, extent, stride, dtype }
       }
       case 'iota': {
         const { strides, offset } = instruction
-        const index = patterns.filter(({ kind }) => kind === 'iota').length
-        const access = patterns.push({ kind: 'iota', dtype, index, strides, isStore: false, first: offset, aliased: false }) - 1
+        const pattern = { kind: 'iota', dtype, strides, isStore: false, place: undefined, first: offset, aliased: false } as const
+        const access = patterns.push(pattern) - 1
         return { kind: 'iota', access, dtype }
       }
       case 'constant':
@@ -133,7 +176,7 @@ function lowerValues(call: OpCall<'fused'>): { values: Value[]; patterns: Patter
       case 'reduce':
         return { kind: 'reduce', op: instruction.op, argument: instruction.argument, dtype }
       case 'compute': {
-        const last = call.attributes.instructions[instruction.arguments.at(-1)!]!
+        const last = body.instructions[instruction.arguments.at(-1)!]!
         const known = last.kind === 'constant' ? last.value : undefined
         return {
           kind: 'compute',
@@ -158,12 +201,12 @@ function usefulImmediate(op: ElementwiseName, value: number): number | undefined
   return undefined
 }
 
-function patternOf(kind: 'load' | 'store', operand: Operand, index: number, aliased: boolean): Pattern {
-  return { kind, dtype: operand.dtype, index, strides: operand.view.strides, isStore: kind === 'store', first: 0, aliased }
+function patternOf(kind: 'load' | 'store', { dtype, view, place }: PlacedOperand, aliased: boolean): Pattern {
+  return { kind, dtype, strides: view.strides, isStore: kind === 'store', place, first: 0, aliased }
 }
 
 function toAccess(
-  { kind, dtype, index, first, aliased }: Pattern,
+  { kind, dtype, place, first, aliased }: Pattern,
   position: number,
   moved: number,
   inner: NestAxis,
@@ -172,12 +215,17 @@ function toAccess(
 ): Access {
   const step = inner.strides[position]!
   const bytes = kind === 'iota' ? 1 : formatOf(dtype).bytes
-  const variation =
-    (step !== 0 ? variesInner : 0) |
-    (middle.some(({ strides }) => strides[position] !== 0) ? variesMiddle : 0) |
-    (outer.some(({ strides }) => strides[position] !== 0) ? variesOuter : 0)
-  const start = (first + moved) * bytes
-  return { kind, dtype, index, bytes, inner: step === 1 ? 'vector' : step === 0 ? 'splat' : 'gather', variation, start, aliased }
+  const varies = (axes: readonly NestAxis[]): boolean => axes.some(({ strides }) => strides[position] !== 0)
+  return {
+    kind,
+    dtype,
+    bytes,
+    inner: step === 1 ? 'vector' : step === 0 ? 'splat' : 'gather',
+    variation: (step !== 0 ? variesInner : 0) | (varies(middle) ? variesMiddle : 0) | (varies(outer) ? variesOuter : 0),
+    argument: place && { ...place, byteOffset: (place.byteOffset ?? 0) + moved * bytes },
+    first: first + moved,
+    aliased,
+  }
 }
 
 /** Reduced axes are taken in chunks along the first of them. */
@@ -190,6 +238,7 @@ function variationOf(values: readonly Value[], accesses: readonly Access[]): num
   for (const value of values) {
     if (value.kind === 'constant') variation.push(0)
     else if (value.kind === 'compute') variation.push(value.arguments.reduce((mask, argument) => mask | variation[argument]!, 0))
+    else if (value.kind === 'lookup') variation.push(accesses[value.access]!.variation | variation[value.index]!)
     // A reduction is computed once for each row.
     else if (value.kind === 'reduce') variation.push(variesOuter)
     else variation.push(accesses[value.access]!.variation)
@@ -205,6 +254,7 @@ export function structureOf({ kind, values, accesses, stores, outer, middle }: L
   }
   for (const value of values) {
     if (value.kind === 'constant') parts.push(`constant ${value.dtype}`)
+    else if (value.kind === 'lookup') parts.push(`lookup @${value.access} ${value.index}`)
     else if (value.kind === 'reduce') parts.push(`${value.op} ${value.argument} ${value.dtype}`)
     else if (value.kind === 'compute') {
       const immediate = value.immediate === undefined ? '' : `=${value.immediate}`

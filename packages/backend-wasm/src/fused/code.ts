@@ -1,8 +1,9 @@
 import type { Expression, FunctionBuilder, InsertionPoint, Local, ModuleBuilder } from '../assembler/index.ts'
 import { i32, i32x4, v128 } from '../assembler/index.ts'
-import { bitsOfFloat, constantAddress } from '../memory/constants.ts'
+import { ConstantPool, type MathContext } from '../math/index.ts'
 import type { WasmEnvironment } from '../program/contract.ts'
 import type { LoweredBody } from './body.ts'
+import type { Variant } from '../variant.ts'
 import type { Words } from './words.ts'
 
 export type Vector = Expression<'v128'>
@@ -20,14 +21,14 @@ export const commonParameters = {
 export type FusedParameters = typeof commonParameters & Readonly<Record<`operand${number}`, 'i32'>>
 
 /** What the emitters of one function share: the builder, the body, words of the call's data, and vector constants. */
-export class FusedCode {
+export class FusedCode implements MathContext {
   readonly fn: FunctionBuilder<FusedParameters, 'void'>
   readonly body: LoweredBody
   readonly module: ModuleBuilder
   readonly environment: WasmEnvironment
   readonly #words: Words
   readonly #start: InsertionPoint
-  readonly #constants = new Map<number, Local<'v128'>>()
+  readonly #constants: ConstantPool
   #ramp: Local<'v128'> | undefined
   readonly #steps = new Map<number, Local<'i32'>>()
   readonly #counters = new Map<number, Local<'v128'>>()
@@ -44,7 +45,12 @@ export class FusedCode {
     this.module = module
     this.environment = environment
     this.#words = words
+    this.#constants = new ConstantPool(fn as unknown as FunctionBuilder, fn.insertionPoint(), environment.variant)
     this.#start = fn.insertionPoint()
+  }
+
+  get variant(): Variant {
+    return this.environment.variant
   }
 
   /** A word of the call's data. */
@@ -62,20 +68,19 @@ export class FusedCode {
     return this.fn.parameters[`operand${access}`]!
   }
 
-  /** A constant integer in every lane, loaded at the start of the function. */
+  /** A constant integer in every lane, made once before all loops. */
   integer(value: number): Local<'v128'> {
-    let local = this.#constants.get(value | 0)
-    if (!local) {
-      const address = constantAddress(value)
-      local = this.atStart('constant', () => v128.load32Splat(address))
-      this.#constants.set(value | 0, local)
-    }
-    return local
+    return this.#constants.integer(value)
   }
 
   /** A constant float in every lane. */
   float(value: number): Local<'v128'> {
-    return this.integer(bitsOfFloat(value))
+    return this.#constants.float(value)
+  }
+
+  /** A constant 64-bit float in both lanes. */
+  double(value: number): Local<'v128'> {
+    return this.#constants.double(value)
   }
 
   /** 0, 1, 2, 3. */

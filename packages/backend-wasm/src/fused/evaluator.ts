@@ -1,8 +1,8 @@
-import { f32x4 } from '../assembler/index.ts'
+import { f32x4, i32, i32x4 } from '../assembler/index.ts'
 import { usesRelaxedSimd } from '../variant.ts'
-import { type Block, loadBlock, loadSplat } from './access.ts'
-import { type ComputeValue, type LoweredBody, variesInner } from './body.ts'
-import type { FusedCode, Vector } from './code.ts'
+import { type Block, loadBlock, loadScattered, loadSplat, lookupOffsets } from './access.ts'
+import { type ComputeValue, type LookupValue, type LoweredBody, variesInner } from './body.ts'
+import type { FusedCode, Integer, Vector } from './code.ts'
 import type { Bases } from './loops.ts'
 import { computeLanes, laneKindOf } from './operations.ts'
 
@@ -25,6 +25,7 @@ export function needed(body: LoweredBody, roots: Iterable<number>, known: (value
     found.add(id)
     const value = body.values[id]!
     if (value.kind === 'compute') stack.push(...value.arguments)
+    else if (value.kind === 'lookup') stack.push(value.index)
   }
   return [...found].sort((a, b) => a - b)
 }
@@ -35,6 +36,7 @@ export function countUses(body: LoweredBody): number[] {
   for (const value of body.values) {
     if (value.kind === 'compute') for (const argument of value.arguments) uses[argument]!++
     else if (value.kind === 'reduce') uses[value.argument]!++
+    else if (value.kind === 'lookup') uses[value.index]! += 2
   }
   for (const { value } of body.stores) uses[value]!++
   return uses
@@ -120,6 +122,9 @@ export class Evaluator {
         this.define(id, varies ? loadBlock(code, value.access, base, block!) : [code.keep(loadSplat(code, value.access, base))])
         return
       }
+      case 'lookup':
+        this.define(id, this.#lookUp(value, bases[value.access]!, varies ? block : undefined))
+        return
       case 'constant':
         this.define(id, [code.keep(code.wordSplat(`constant${value.constant}`))])
         return
@@ -129,6 +134,18 @@ export class Evaluator {
       case 'reduce':
         throw new Error(`fused: reduction ${id} is used before its row was read (in ${code.fn.name})`)
     }
+  }
+
+  #lookUp({ access, index }: LookupValue, base: Integer, block: Block | undefined): Vector[] {
+    const { code } = this
+    const isSigned = code.body.values[index]!.dtype === 'i32'
+    const offsets = (u: number): Vector => lookupOffsets(code, access, this.get(index, u), isSigned)
+    if (!block) return [code.keep(loadSplat(code, access, i32.add(base, i32x4.extractLane(offsets(0), 0))))]
+    if (code.body.variation[index]! & variesInner) {
+      return Array.from({ length: block.count }, (_, u) => code.keep(loadScattered(code, access, base, code.keep(offsets(u)))))
+    }
+    const found = code.fn.local('i32', 'found', i32.add(base, i32x4.extractLane(offsets(0), 0)))
+    return loadBlock(code, access, found, block)
   }
 
   #compute(id: number, value: ComputeValue, count: number): void {

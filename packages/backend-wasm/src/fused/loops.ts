@@ -42,14 +42,14 @@ export function emitShare(code: FusedCode, total: Integer): { begin: Local<'i32'
 
 /**
  * Runs the body for items `begin` to `end` of a space of axes, outermost first, in row-major order; the bases move along. The body
- * gets the index along each axis.
+ * gets the index along each axis, and the number of the item.
  */
 export function emitOdometer(
   code: FusedCode,
   axes: readonly LoopAxis[],
   { begin, end }: { readonly begin: Local<'i32'>; readonly end: Local<'i32'> },
   bases: Bases,
-  body: (bases: Bases, indices: readonly Local<'i32'>[]) => void,
+  body: (bases: Bases, indices: readonly Local<'i32'>[], item: Local<'i32'>) => void,
 ): void {
   const { fn } = code
   fn.if(i32.ltU(begin, end), () => {
@@ -68,7 +68,7 @@ export function emitOdometer(
     })
     const item = fn.local('i32', 'item', begin)
     fn.loop((next) => {
-      body(moved, indices)
+      body(moved, indices, item)
       fn.increment(item, 1)
       if (axes.length > 0) emitAdvance(code, axes, indices, moved, axes.length - 1)
       fn.branchIf(next, i32.ltU(item, end))

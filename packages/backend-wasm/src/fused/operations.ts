@@ -1,5 +1,5 @@
 import { f32x4, i32x4, v128 } from '../assembler/index.ts'
-import type { DType, ElementwiseName } from '../core.ts'
+import type { DType, ElementwiseName } from '@tessera/core'
 import { usesRelaxedSimd } from '../variant.ts'
 import type { ComputeValue } from './body.ts'
 import type { FusedCode, Vector } from './code.ts'

@@ -1,5 +1,3 @@
-import { bitsOfFloat } from '../memory/constants.ts'
-
 /** The words of a call's data that generated code reads: sizes, strides and constants, each under a name. */
 export class Words {
   readonly #positions = new Map<string, number>()
@@ -10,7 +8,8 @@ export class Words {
   }
 
   float(name: string, value: number): void {
-    this.integer(name, bitsOfFloat(value))
+    float[0] = value
+    this.integer(name, floatBits[0]!)
   }
 
   /** Byte offset of a word in the data. */
@@ -24,3 +23,6 @@ export class Words {
     return Int32Array.from(this.#values)
   }
 }
+
+const float = new Float32Array(1)
+const floatBits = new Int32Array(float.buffer)

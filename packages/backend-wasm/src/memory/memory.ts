@@ -1,4 +1,4 @@
-import { TesseraError } from '../core.ts'
+import { TesseraError } from '@tessera/core'
 import { Allocator } from './allocator.ts'
 import { layout, maximumPages, pageBytes } from './layout.ts'
 

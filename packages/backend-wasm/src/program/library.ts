@@ -1,6 +1,6 @@
 import { ModuleBuilder } from '../assembler/index.ts'
 import type { FunctionHandle } from '../assembler/index.ts'
-import { TesseraError } from '../core.ts'
+import { TesseraError } from '@tessera/core'
 import { maximumPages } from '../memory/layout.ts'
 import type { Variant } from '../variant.ts'
 import { defineBarrier } from './barrier.ts'

@@ -1,7 +1,7 @@
 import type { Expression, FunctionHandle, Local } from '../assembler/index.ts'
 import { callIndirect, f32, i32, ModuleBuilder } from '../assembler/index.ts'
-import type { OpCall, Operand, Program } from '../core.ts'
-import { formatOf, TesseraError } from '../core.ts'
+import type { OpCall, Operand, Program } from '@tessera/core'
+import { formatOf, TesseraError } from '@tessera/core'
 import type { WasmArgument, WasmCallPlan, WasmFunction, WasmParameters } from './contract.ts'
 import { createEnvironment, type FunctionLibrary, importDeviceMemory } from './library.ts'
 

@@ -1,0 +1,135 @@
+import type { DeviceBuffer, Executable, SelectedProgram } from '@tessera/core'
+import { TesseraError } from '@tessera/core'
+import { bindingSlots, link, type Linkage, measure, type PlannedCall } from '../program/link.ts'
+import { liveBuffer } from './buffer.ts'
+import type { Machine } from './machine.ts'
+import { printProgram } from './source.ts'
+
+/** The entry points that every program exports. */
+interface ProgramEntries {
+  run(bindings: number, thread: number, threads: number): void
+  runStep(step: number, bindings: number, thread: number, threads: number): void
+}
+
+/** What runs one step for every thread; tests replace it to play several threads one after the other. */
+export type StepRunner = (runStep: (thread: number, threads: number) => void) => void
+
+/** A compiled program. */
+export class WasmExecutable implements Executable {
+  readonly #machine: Machine
+  readonly #selected: SelectedProgram<'wasm'>
+  readonly #linkage: Linkage
+  readonly #calls: readonly PlannedCall[]
+  /** Address of the data of all calls, and after it the bindings table. */
+  readonly #data: number
+  readonly #bindings: number
+  readonly #entries: ProgramEntries
+  /** Bytes that each bound buffer must have. */
+  readonly #sizes: readonly number[]
+  /** For each bound buffer the position of the one whose memory it takes over, or −1. */
+  readonly #donors: readonly number[]
+  #disposed = false
+
+  constructor(machine: Machine, selected: SelectedProgram<'wasm'>) {
+    const { program } = selected
+    const { library, limits, threads, memory } = machine
+    const target = { variant: library.variant, sharedMemory: library.sharedMemory, threads }
+    this.#machine = machine
+    this.#selected = selected
+    this.#calls = selected.calls.map(({ call, kernel }) => ({ call, plan: kernel.build(call, limits)(target) }))
+    const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
+    const bound = [...program.inputs, ...program.outputs]
+    this.#sizes = bound.map((id) => buffers.get(id)!.byteLength)
+    this.#donors = bound.map((id) => program.inputs.indexOf(buffers.get(id)!.donatedFrom ?? -1))
+    const dataBytes = measure(this.#calls).dataOffsets.at(-1)!
+    this.#data = memory.allocate(dataBytes + 4 * (bindingSlots.buffers + bound.length))
+    this.#bindings = this.#data + dataBytes
+    try {
+      this.#linkage = link(program, this.#calls, library, this.#data)
+      library.require(this.#linkage.functions)
+      this.#entries = machine.instantiate(this.#linkage).exports as unknown as ProgramEntries
+    } catch (error) {
+      memory.free(this.#data)
+      throw error
+    }
+    this.#calls.forEach(({ plan: { data } }, index) => {
+      if (!data) return
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      memory.bytes.set(bytes, this.#data + this.#linkage.dataOffsets[index]!)
+    })
+    machine.reserveWorkspace(this, this.#scratchEnd())
+  }
+
+  run(buffers: readonly DeviceBuffer[]): void {
+    this.#bind(buffers)
+    this.#entries.run(this.#bindings, 0, 1)
+  }
+
+  async profile(buffers: readonly DeviceBuffer[]): Promise<readonly number[]> {
+    return this.profileSteps(buffers, (runStep) => runStep(0, 1))
+  }
+
+  /** As `profile`, with a runner that says which threads enter each step. */
+  profileSteps(buffers: readonly DeviceBuffer[], runner: StepRunner): number[] {
+    this.#bind(buffers)
+    const { firstStep } = this.#linkage
+    return this.#calls.map((_, call) => {
+      const start = performance.now()
+      for (let step = firstStep[call]!; step < firstStep[call + 1]!; step++) {
+        runner((thread, threads) => this.#entries.runStep(step, this.#bindings, thread, threads))
+      }
+      return 1000 * (performance.now() - start)
+    })
+  }
+
+  source(): string {
+    return printProgram(this.#machine.library, this.#linkage)
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    this.#machine.releaseWorkspace(this)
+    this.#machine.memory.free(this.#data)
+  }
+
+  /** Writes the bindings table. */
+  #bind(buffers: readonly DeviceBuffer[]): void {
+    const machine = this.#machine
+    machine.requireOpen('run')
+    if (this.#disposed) throw new TesseraError('DISPOSED', 'wasm: run: the program was disposed. Compile it again.')
+    if (buffers.length !== this.#sizes.length) {
+      throw new TesseraError(
+        'BINDINGS',
+        `wasm: run: the program has ${this.#selected.program.inputs.length} inputs and ${this.#selected.program.outputs.length} outputs, ` +
+          `got ${buffers.length} buffers. Give inputs, then outputs.`,
+      )
+    }
+    const workspace = machine.workspace()
+    const { words } = machine.memory
+    const table = this.#bindings >>> 2
+    const { arenaBytes } = this.#selected.program
+    words[table + bindingSlots.arena] = workspace
+    words[table + bindingSlots.sharedScratch] = workspace + roundUp(arenaBytes)
+    words[table + bindingSlots.threadScratch] = workspace + roundUp(arenaBytes) + this.#linkage.sharedScratchBytes
+    for (let i = 0; i < buffers.length; i++) {
+      const buffer = liveBuffer(machine, buffers[i]!, `run: buffer ${i}`)
+      if (buffer.byteLength < this.#sizes[i]!) {
+        throw new TesseraError('BINDINGS', `wasm: run: buffer ${i} has ${buffer.byteLength} bytes, the program needs ${this.#sizes[i]}.`)
+      }
+      const donor = this.#donors[i]!
+      if (donor >= 0 && buffers[donor] !== buffer) {
+        throw new TesseraError('BINDINGS', `wasm: run: buffer ${i} takes over the memory of buffer ${donor}: bind the same buffer to both.`)
+      }
+      words[table + bindingSlots.buffers + i] = buffer.address
+    }
+  }
+
+  /** Bytes of the arena and of all scratch memory. */
+  #scratchEnd(): number {
+    const { sharedScratchBytes, threadScratchBytes } = this.#linkage
+    return roundUp(this.#selected.program.arenaBytes) + sharedScratchBytes + this.#machine.threads * threadScratchBytes
+  }
+}
+
+const roundUp = (bytes: number): number => Math.ceil(bytes / 64) * 64

@@ -1,0 +1,78 @@
+import type { WasmCallPlan } from '../program/contract.ts'
+import { type LoweredBody, structureOf, variesMiddle, variesOuter } from './body.ts'
+import { needed } from './evaluator.ts'
+import { generatedFunction } from './generate.ts'
+import { assemble, chooseVectors, commonWords, countOf, loopAxes, type Part, roundUp, weightOf } from './parts.ts'
+import { planPasses, type RowPlan } from './passes.ts'
+import { emitRowChunks, emitRows, type RowLoops, sumBlock } from './row.ts'
+import type { Words } from './words.ts'
+
+/** Values are kept in scratch memory between passes up to this size, in bytes of all that is kept of a row. */
+const mostKeptBytes = 512 * 1024
+/** Fewer rows than this, if long, are divided into chunks. */
+const fewRows = 16
+const longRow = 16384
+const mostChunks = 512
+
+/** How a row body runs. */
+export function planRow(body: LoweredBody): WasmCallPlan {
+  const { outer, middle, inner } = body
+  const rows = countOf(outer)
+  const segments = countOf(middle)
+  const length = segments * inner.extent
+  const chunked = rows < fewRows && length >= longRow
+  const kept = planPasses(body, !chunked)
+  const rowBytes = roundUp(4 * length + 16, 64)
+  const plan = kept.slots.size * rowBytes > mostKeptBytes ? planPasses(body, false) : kept
+  const words = commonWords(body)
+  const outerAxes = loopAxes(words, body, 'outer', outer, variesOuter)
+  const middleAxes = loopAxes(words, body, 'middle', middle, variesMiddle)
+  words.integer('items', rows)
+  words.integer('segments', segments)
+  words.integer('rowBytes', rowBytes)
+  const long = length > 2 * sumBlock
+  const vectors = chooseVectors(body, heaviestPass(body, plan))
+  const loops = { plan, outer: outerAxes, middle: middleAxes, vectors, long }
+  const rowValues = needed(
+    body,
+    plan.rowStores.map((store) => body.stores[store]!.value),
+  )
+  const structure = `${structureOf(body)}|${vectors}|${long}|${[...plan.slots.keys()]}`
+  if (chunked) return planChunks(body, words, loops, rowValues, structure, rows)
+  const emitted = generatedFunction(structure, body, words, (code, bases) => emitRows(code, loops, bases, rowValues))
+  return { ...assemble([{ function: emitted, body, words }]), threadScratchBytes: plan.slots.size * rowBytes }
+}
+
+function planChunks(
+  body: LoweredBody,
+  words: Words,
+  loops: RowLoops,
+  rowValues: readonly number[],
+  structure: string,
+  rows: number,
+): WasmCallPlan {
+  const { inner } = body
+  const segments = countOf(body.middle)
+  const blockSize = Math.min(inner.extent, roundUp(Math.max(sumBlock, Math.ceil((inner.extent * segments) / mostChunks)), sumBlock))
+  const blocks = Math.ceil(inner.extent / blockSize)
+  const least = Math.max(Math.floor(sumBlock / inner.extent), Math.ceil((segments * blocks) / mostChunks))
+  const segmentsPerChunk = Math.max(1, blocks > 1 ? 1 : least)
+  const chunks = Math.ceil(segments / segmentsPerChunk) * blocks
+  words.integer('blockSize', blockSize)
+  words.integer('blocksPerSegment', blocks)
+  words.integer('segmentsPerChunk', segmentsPerChunk)
+  words.integer('chunks', chunks)
+  const parts = loops.plan.passes.map((_, index): Part => {
+    const emitted = generatedFunction(`${structure}|pass ${index}`, body, words, (code, bases) =>
+      emitRowChunks(code, loops, bases, index, rowValues),
+    )
+    return { function: emitted, body, words }
+  })
+  const reductions = body.values.filter(({ kind }) => kind === 'reduce').length
+  return { ...assemble(parts), sharedScratchBytes: 16 * reductions * rows * chunks }
+}
+
+function heaviestPass(body: LoweredBody, { passes }: RowPlan): readonly number[] {
+  const weights = passes.map((pass) => weightOf(body, pass.values))
+  return passes[weights.indexOf(Math.max(...weights))]!.values
+}
