@@ -1,4 +1,5 @@
 export { assertClose, assertFails, type CloseOptions, relativeRms, type Tolerance } from './assertions.ts'
+export { type CollectedTest, collectTests, failuresOf } from './collect.ts'
 export { type Capabilities, defaultCapabilities, type TestRunner } from './context.ts'
 export { checkGradient, type GradientCheck } from './gradient.ts'
 export { BodyBuilder, type BodyValue, ProgramBuilder, withView } from './programs.ts'

@@ -6,11 +6,11 @@ import { reduction, scalarFunction } from './elementwise.ts'
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number
 /** Applies a binary (or unary) op whose operands and result have one format. */
 const apply = (op: ElementwiseName, dtype: DType, a: number, b = 0): number =>
-  scalarFunction(op, [dtype, dtype], dtype)(a, b, 0)
+  scalarFunction(op, [dtype, dtype], dtype)(a, b)
 const compare = (op: ElementwiseName, dtype: DType, a: number, b: number): number =>
-  scalarFunction(op, [dtype, dtype], 'bool')(a, b, 0)
-const cast = (from: DType, to: DType, value: number): number => scalarFunction('cast', [from], to)(value, 0, 0)
-const bitcast = (from: DType, to: DType, value: number): number => scalarFunction('bitcast', [from], to)(value, 0, 0)
+  scalarFunction(op, [dtype, dtype], 'bool')(a, b)
+const cast = (from: DType, to: DType, value: number): number => scalarFunction('cast', [from], to)(value, 0)
+const bitcast = (from: DType, to: DType, value: number): number => scalarFunction('bitcast', [from], to)(value, 0)
 
 describe('floats', () => {
   it('round halves to even', () => {

@@ -4,8 +4,8 @@ import type { BinaryName, ComparisonName, ElementwiseName, ReduceName, UnaryName
 import { erf } from './erf.ts'
 import { bitcastBetween, castBetween, rangeOf, roundTo, wrapTo } from './numbers.ts'
 
-/** One element of an elementwise op; unused arguments are 0. */
-export type Scalar = (a: number, b: number, c: number) => number
+/** One element of an elementwise op of one or two operands; an unused one is 0. */
+export type Scalar = (a: number, b: number) => number
 
 /** To the nearest integer, halves to the even one. */
 export function roundHalfEven(x: number): number {
@@ -85,7 +85,7 @@ const comparisons: Record<ComparisonName, Scalar> = {
 const isComparison = (op: ElementwiseName): op is ComparisonName => op in comparisons
 
 /**
- * The function of an elementwise op from operands of the given formats to a result of format `dtype`. Integer results wrap
+ * The function of an elementwise op (all but `where`, which only chooses) from operands of the given formats to a result of format `dtype`. Integer results wrap
  * to their width; float results stay in float64 and are rounded where they are stored, cast or compared.
  *
  * @throws TesseraError `UNSUPPORTED` when the op is not defined for the formats
@@ -94,14 +94,13 @@ export function scalarFunction(op: ElementwiseName, operands: readonly DType[], 
   const from = operands[0]!
   if (op === 'cast') return castBetween(from, dtype)
   if (op === 'bitcast') return bitcastBetween(from, dtype)
-  if (op === 'where') return (condition, a, b) => (condition === 0 ? b : a)
   if (isComparison(op)) {
     const compare = comparisons[op]
     if (!isFloat(from) || from === 'f64') return compare
     // A comparison sees numbers of its operands' format: else a value that was stored and rounded would differ from
     // the same value computed again, and `equal(x, max(x))` would find no maximum.
     const round = roundTo(from)
-    return (a, b) => compare(round(a), round(b), 0)
+    return (a, b) => compare(round(a), round(b))
   }
   const { kind } = formatOf(dtype)
   if (kind === 'float') return (floatOps as Partial<Record<ElementwiseName, Scalar>>)[op] ?? fail(op, dtype)
@@ -109,7 +108,7 @@ export function scalarFunction(op: ElementwiseName, operands: readonly DType[], 
   if (op === 'shiftRight' && kind === 'unsigned') return (a, b) => a >>> b
   const exact = integerOps[op] ?? fail(op, dtype)
   const wrap = wrapTo(dtype)
-  return (a, b) => wrap(exact(a, b, 0))
+  return (a, b) => wrap(exact(a, b))
 }
 
 function fail(op: string, dtype: DType): never {
@@ -126,9 +125,9 @@ const reductions: Record<ReduceName, 'add' | 'multiply' | 'maximum' | 'minimum'>
   reduceMinimum: 'minimum',
 }
 
-/** How a reduction starts (its result over no elements) and takes in one more element. */
-export function reduction(op: ReduceName, dtype: DType): { identity: number; combine: Scalar } {
+/** How a reduction starts (its result over no elements), and the op that takes in one more element. */
+export function reduction(op: ReduceName, dtype: DType): { identity: number; combine: ElementwiseName } {
   const { lowest, highest } = rangeOf(dtype)
   const identity = { reduceSum: 0, reduceProduct: 1, reduceMaximum: lowest, reduceMinimum: highest }[op]
-  return { identity, combine: scalarFunction(reductions[op], [dtype, dtype], dtype) }
+  return { identity, combine: reductions[op] }
 }

@@ -2,7 +2,8 @@ import { type DType, isFloat, type TypedArray } from '../../graph/format.ts'
 import type { FusedInstruction } from '../../graph/operations.ts'
 import type { OpCall } from '../../schedule/program.ts'
 import type { AxisGroup } from './addressing.ts'
-import { reduction, type Scalar, scalarFunction } from './elementwise.ts'
+import { reduction, scalarFunction } from './elementwise.ts'
+import { accumulate, accumulateSum, elementwiseLoop, type Loop } from './loops.ts'
 import { castBetween, load, roundTo, store } from './numbers.ts'
 
 /** What the domain's index addresses: an input, an iota or an output. */
@@ -77,21 +78,34 @@ export function buildMachine({ call, block, inputs, iotas, outputs, perRow }: Ma
       case 'compute': {
         const operands = instruction.arguments
         const dtypes = operands.map((argument) => instructions[argument]!.dtype)
-        const apply = scalarFunction(instruction.op, dtypes, instruction.dtype)
+        const loop = elementwiseLoop(instruction.op, dtypes, instruction.dtype)
         const sources = operands.map((argument) => registers[argument]!)
-        return elementwiseStep(
-          apply,
-          sources,
-          operands.map((argument) => strides[argument]!),
-          target,
-          single,
-        )
+        const sourceStrides = operands.map((argument) => strides[argument]!)
+        return elementwiseStep(loop, sources, sourceStrides, target, single)
       }
       case 'reduce': {
+        const { dtype } = instruction
         const { combine } = reductions[i]!
         const source = registers[instruction.argument]!
-        if (kind === 'column') return elementwiseStep(combine, [target, source], [1, 1], target, false)
-        return rowReductionStep(combine, source, strides[instruction.argument]!, target)
+        if (kind === 'column') {
+          return elementwiseStep(
+            elementwiseLoop(combine, [dtype, dtype], dtype),
+            [target, source],
+            [1, 1],
+            target,
+            false,
+          )
+        }
+        const stride = strides[instruction.argument]!
+        if (combine === 'add' && isFloat(dtype)) {
+          return (count) => {
+            target[0] = accumulateSum(target[0]!, source, stride, count)
+          }
+        }
+        const apply = scalarFunction(combine, [dtype, dtype], dtype)
+        return (count) => {
+          target[0] = accumulate(apply, target[0]!, source, stride, count)
+        }
       }
     }
   }
@@ -123,38 +137,15 @@ export function buildMachine({ call, block, inputs, iotas, outputs, perRow }: Ma
 const constantOf = (value: number, dtype: DType): number =>
   isFloat(dtype) ? roundTo(dtype)(value) : castBetween('f64', dtype)(value)
 
-/** Arguments with stride 0 have one value for the whole row. */
+/** Arguments with stride 0 have one value for the whole row, as a result has that is `single`. */
 function elementwiseStep(
-  apply: Scalar,
+  loop: Loop,
   sources: readonly Float64Array[],
   strides: readonly (0 | 1)[],
   target: Float64Array,
   single: boolean,
 ): Step {
-  const [a, b, c] = sources as [Float64Array, Float64Array, Float64Array]
-  const [aStride, bStride, cStride] = strides as [number, number, number]
-  if (sources.length === 1) {
-    return (count) => {
-      const length = single ? 1 : count
-      for (let k = 0; k < length; k++) target[k] = apply(a[k * aStride]!, 0, 0)
-    }
-  }
-  if (sources.length === 2) {
-    return (count) => {
-      const length = single ? 1 : count
-      for (let k = 0; k < length; k++) target[k] = apply(a[k * aStride]!, b[k * bStride]!, 0)
-    }
-  }
-  return (count) => {
-    const length = single ? 1 : count
-    for (let k = 0; k < length; k++) target[k] = apply(a[k * aStride]!, b[k * bStride]!, c[k * cStride]!)
-  }
-}
-
-function rowReductionStep(combine: Scalar, source: Float64Array, stride: 0 | 1, target: Float64Array): Step {
-  return (count) => {
-    let total = target[0]!
-    for (let k = 0; k < count; k++) total = combine(total, source[k * stride]!, 0)
-    target[0] = total
-  }
+  const [a, b = a, c = a] = sources as [Float64Array, Float64Array?, Float64Array?]
+  const [aStride, bStride = 0, cStride = 0] = strides as [number, number?, number?]
+  return (count) => loop(target, single ? 1 : count, a, aStride, b, bStride, c, cStride)
 }

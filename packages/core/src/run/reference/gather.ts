@@ -1,5 +1,5 @@
 import { TesseraError } from '../../errors.ts'
-import { type DType, isFloat, type TypedArray } from '../../graph/format.ts'
+import { isFloat, type TypedArray } from '../../graph/format.ts'
 import { formatShape, type Shape, sameShape } from '../../graph/shape.ts'
 import type { View } from '../../graph/view.ts'
 import type { ReferenceKernelProgram } from '../../plugin/contract.ts'
@@ -100,7 +100,10 @@ export function buildScatter(call: OpCall<'scatter'>): ReferenceKernelProgram {
       `scatter: the base ${base.dtype}${formatShape(base.view.shape)} and the output ${output.dtype}${formatShape(output.view.shape)} differ.`,
     )
   }
-  const combine = mode === 'set' ? (_: number, update: number) => update : adder(output.dtype)
+  const combine =
+    mode === 'set'
+      ? (_: number, update: number) => update
+      : scalarFunction('add', [output.dtype, output.dtype], output.dtype)
   const decode = decoderOf(output.dtype) ?? ((value: number) => value)
   const encode = encoderOf(output.dtype) ?? ((value: number) => value)
 
@@ -136,11 +139,6 @@ function copyElements(from: View, source: TypedArray, to: View, target: TypedArr
     fillPositions(toAxes, start, count, toPositions)
     for (let i = 0; i < count; i++) target[to.offset + toPositions[i]!] = source[from.offset + fromPositions[i]!]!
   }
-}
-
-function adder(dtype: DType): (a: number, b: number) => number {
-  const add = scalarFunction('add', [dtype, dtype], dtype)
-  return (a, b) => add(a, b, 0)
 }
 
 /** True when the output takes the place of the base, so that nothing needs copying. */

@@ -96,6 +96,8 @@ export function load(
 ): void {
   const decode = decoderOf(dtype)
   if (decode) for (let i = 0; i < count; i++) target[i] = decode(source[base + offsets[i]!]!)
+  // A loop of its own for the most frequent array type: one loop for all types is several times slower.
+  else if (source instanceof Float32Array) loadFloats(source, base, offsets, count, target)
   else for (let i = 0; i < count; i++) target[i] = source[base + offsets[i]!]!
 }
 
@@ -111,5 +113,27 @@ export function store(
 ): void {
   const encode = encoderOf(dtype)
   if (encode) for (let i = 0; i < count; i++) target[base + offsets[i]!] = encode(values[i * stride]!)
+  else if (target instanceof Float32Array) storeFloats(values, stride, target, base, offsets, count)
   else for (let i = 0; i < count; i++) target[base + offsets[i]!] = values[i * stride]!
+}
+
+function loadFloats(
+  source: Float32Array,
+  base: number,
+  offsets: Int32Array,
+  count: number,
+  target: Float64Array,
+): void {
+  for (let i = 0; i < count; i++) target[i] = source[base + offsets[i]!]!
+}
+
+function storeFloats(
+  values: Float64Array,
+  stride: number,
+  target: Float32Array,
+  base: number,
+  offsets: Int32Array,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) target[base + offsets[i]!] = values[i * stride]!
 }
