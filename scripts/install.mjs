@@ -37,9 +37,9 @@ function nodeVersion() {
   return result.status === 0 ? result.stdout.trim().replace(/^v/, '') : undefined
 }
 
-/** The environment without the settings npm hands to scripts: pnpm would warn about each of them. */
+/** The environment without npm's settings, about each of which pnpm would warn, and without a wish for production only. */
 function cleanEnvironment() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_ENV$)/i.test(name)))
 }
 
 function install() {
