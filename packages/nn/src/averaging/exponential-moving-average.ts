@@ -49,7 +49,7 @@ export class ExponentialMovingAverage {
    * Runs a function, which may be `async`, with the averages in the place of the model's parameters, and puts those back.
    *
    * @example
-   * ```ts no-run
+   * ```ts sketch
    * const validationLoss = await average.within(model, () => evaluate(model))
    * ```
    */

@@ -18,7 +18,7 @@ const shape = [40, 100]
 const count = 4000
 
 async function moments(initializer: Initializer) {
-  const values = await initializer(randomKey(5), shape).data()
+  const values = [...(await initializer(randomKey(5), shape).data())]
   const mean = values.reduce((total, value) => total + value, 0) / count
   const variance = values.reduce((total, value) => total + (value - mean) ** 2, 0) / count
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)

@@ -1,5 +1,6 @@
 import { type Tensor, zeros } from '@tessera/core'
 import { type Initializer, uniform } from '../initializers/initializers.ts'
+import { type Activation, activate } from './activations.ts'
 import { checkExtents } from './check.ts'
 import { type Layer, Module } from './module.ts'
 
@@ -10,10 +11,12 @@ export interface LinearOptions {
   readonly bias?: boolean
   /** First weights; by default uniform within ±1/√inputs, as in PyTorch. */
   readonly initializer?: Initializer
+  /** Applied to the result; none by default. */
+  readonly activation?: Activation
 }
 
 /**
- * `x · weight + bias`. The weight is `[inputs, outputs]`, so that the forward pass needs no transpose: as in GPT-2's Conv1D,
+ * `x · weight + bias`, and an activation if one is given. The weight is `[inputs, outputs]`, so that the forward pass needs no transpose: as in GPT-2's Conv1D,
  * and the transpose of PyTorch's `nn.Linear`.
  *
  * @example
@@ -29,6 +32,7 @@ export class Linear extends Module implements Layer {
   weight: Tensor
   /** `[outputs]` */
   bias: Tensor | undefined
+  readonly activation: Activation | undefined
 
   constructor(inputs: number, outputs: number, options: LinearOptions) {
     super()
@@ -36,6 +40,7 @@ export class Linear extends Module implements Layer {
     const initializer = options.initializer ?? uniform(-1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs))
     this.weight = initializer(options.key, [inputs, outputs])
     this.bias = (options.bias ?? true) ? zeros([outputs]) : undefined
+    this.activation = options.activation
   }
 
   /**
@@ -44,6 +49,7 @@ export class Linear extends Module implements Layer {
    */
   forward(x: Tensor): Tensor {
     const product = x.matmul(this.weight)
-    return this.bias ? product.add(this.bias) : product
+    const sum = this.bias ? product.add(this.bias) : product
+    return this.activation ? activate(sum, this.activation) : sum
   }
 }

@@ -1,6 +1,6 @@
 import { splitKey, type Tensor, TesseraError } from '@tessera/core'
 import type { Initializer } from '../initializers/initializers.ts'
-import { type Activation, activate } from './activations.ts'
+import type { Activation } from './activations.ts'
 import { Linear } from './linear.ts'
 import { type Layer, Module } from './module.ts'
 
@@ -29,7 +29,6 @@ export interface MlpOptions {
  */
 export class Mlp extends Module implements Layer {
   readonly layers: readonly Linear[]
-  readonly activation: Activation
 
   /** @param extents channels at the input, after each hidden layer and at the output */
   constructor(extents: readonly number[], options: MlpOptions) {
@@ -40,16 +39,17 @@ export class Mlp extends Module implements Layer {
         `Mlp: takes at least two extents, those of the input and the output, got [${extents.join(', ')}].`,
       )
     }
-    const { bias = true, initializer, outputInitializer = initializer } = options
+    const { bias = true, activation = 'gelu', initializer, outputInitializer = initializer } = options
     const keys = splitKey(options.key, extents.length - 1)
     this.layers = keys.map((key, i) => {
-      const chosen = i === keys.length - 1 ? outputInitializer : initializer
-      return new Linear(extents[i]!, extents[i + 1]!, { key, bias, ...(chosen && { initializer: chosen }) })
+      const isLast = i === keys.length - 1
+      const chosen = isLast ? outputInitializer : initializer
+      const others = { ...(chosen && { initializer: chosen }), ...(!isLast && { activation }) }
+      return new Linear(extents[i]!, extents[i + 1]!, { key, bias, ...others })
     })
-    this.activation = options.activation ?? 'gelu'
   }
 
   forward(x: Tensor): Tensor {
-    return this.layers.reduce((value, layer, i) => layer.forward(i === 0 ? value : activate(value, this.activation)), x)
+    return this.layers.reduce((value, layer) => layer.forward(value), x)
   }
 }

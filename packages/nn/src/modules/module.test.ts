@@ -1,5 +1,6 @@
 import { ones, randomKey, splitKey, type Tensor, tensor, zeros } from '@tessera/core'
 import { describe, expect, test } from 'vitest'
+import { normal } from '../initializers/initializers.ts'
 import { Embedding } from './embedding.ts'
 import { LayerNorm } from './layer-norm.ts'
 import { Linear } from './linear.ts'
@@ -108,7 +109,10 @@ describe('layers', () => {
     ])
     layer.bias = tensor([0.5, 0, -1])
     expect([...(await layer.forward(tensor([[[1, -1]]])).data())]).toEqual([-2.5, -3, -4])
-    expect(new Linear(2, 3, { key: randomKey(0), bias: false }).bias).toBeUndefined()
+    const plain = new Linear(2, 3, { key: randomKey(0), bias: false, activation: 'relu', initializer: normal(1) })
+    expect(plain.bias).toBeUndefined()
+    plain.weight = layer.weight
+    expect([...(await plain.forward(tensor([[[1, -0.25]]])).data())]).toEqual([0, 0.75, 1.5])
   })
 
   test('the same key gives the same weights, another key others', async () => {
@@ -164,11 +168,7 @@ describe('layers', () => {
   })
 
   test('Sequential runs layers and functions in order', async () => {
-    const model = new Sequential(
-      (x) => x.add(1),
-      new LayerNorm(2, { epsilon: 0 }),
-      (x) => x.multiply(10),
-    )
+    const model = new Sequential([(x) => x.add(1), new LayerNorm(2, { epsilon: 0 }), (x) => x.multiply(10)])
     expect([...(await model.forward(tensor([[1, 3]])).data())]).toEqual([-10, 10])
     expect(Object.keys(model.parameters())).toEqual(['layers.1.gain', 'layers.1.bias'])
   })

@@ -6,16 +6,16 @@ import { type Layer, Module } from './module.ts'
  *
  * @example
  * ```ts
- * import { ones, randomKey, type Tensor } from '@tessera/core'
+ * import { ones, randomKey } from '@tessera/core'
  * import { LayerNorm, Linear, Sequential } from '@tessera/nn'
- * const model = new Sequential(new Linear(4, 8, { key: randomKey(0) }), (x: Tensor) => x.relu(), new LayerNorm(8))
+ * const model = new Sequential([new Linear(4, 8, { key: randomKey(0) }), (x) => x.relu(), new LayerNorm(8)])
  * console.log(model.forward(ones([2, 4])).shape) // [2, 8]
  * ```
  */
 export class Sequential extends Module implements Layer {
   readonly layers: readonly (Layer | ((x: Tensor) => Tensor))[]
 
-  constructor(...layers: readonly (Layer | ((x: Tensor) => Tensor))[]) {
+  constructor(layers: readonly (Layer | ((x: Tensor) => Tensor))[]) {
     super()
     this.layers = layers
   }

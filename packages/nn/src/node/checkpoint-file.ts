@@ -13,7 +13,7 @@ export interface CheckpointFile extends CheckpointStore {
  * neither a crash nor a full disk harms the last checkpoint.
  *
  * @example
- * ```ts no-run
+ * ```ts sketch
  * const store = checkpointFile('run.safetensors')
  * await train({ model, optimizer, checkpoints: { every: 500, store }, ...others })
  * const start = resumeRun(await store.load(), { model, optimizer })

@@ -32,7 +32,7 @@ test('draws both losses with named axes and a legend', async () => {
 
 test('averages long runs and says so', async () => {
   const picture = await lossCurve(historyOf(5000))
-  expect(picture).toContain('training (mean of 9 steps)')
+  expect(picture).toContain('>training (mean of 9 steps)</text>')
   expect(picture.length).toBeLessThan(60_000)
 })
 

@@ -63,7 +63,14 @@ function lossCurveSpec(history: History, options: LossCurveOptions): Spec {
   const stretch = Math.ceil(history.steps.length / mostPoints)
   const training = stretch > 1 ? `training (mean of ${stretch} steps)` : 'training'
   const series = history.evaluations.length > 0 ? [training, 'validation'] : [training]
-  const axis = { labelFont: font, titleFont: font, labelColor: colors.text, titleColor: colors.text, titleFontSize: 12 }
+  const axis = {
+    labelFont: font,
+    titleFont: font,
+    labelColor: colors.text,
+    titleColor: colors.text,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+  } as const
   const grid = { grid: true, gridColor: colors.line, domain: false, tickColor: colors.line, titlePadding: 10 }
   const place = { x: { scale: 'x', field: 'step' }, y: { scale: 'y', field: 'loss' } }
   const tooltip = { signal: "'step ' + datum.step + ': ' + format(datum.loss, '.4f')" }
@@ -107,7 +114,17 @@ function lossCurveSpec(history: History, options: LossCurveOptions): Spec {
       { name: 'color', type: 'ordinal', domain: series, range: [colors.training, colors.validation] },
     ],
     axes: [
-      { orient: 'bottom', scale: 'x', title: 'step', tickCount: 8, ...axis, ...grid, grid: false },
+      {
+        orient: 'bottom',
+        scale: 'x',
+        title: 'step',
+        tickCount: 8,
+        ...axis,
+        ...grid,
+        grid: false,
+        domain: true,
+        domainColor: colors.line,
+      },
       { orient: 'left', scale: 'y', title: lossName, tickCount: 6, ...axis, ...grid },
     ],
     legends: [
@@ -118,6 +135,7 @@ function lossCurveSpec(history: History, options: LossCurveOptions): Spec {
         orient: 'top-right',
         labelFont: font,
         labelColor: colors.text,
+        labelLimit: 0,
       },
     ],
     marks: [

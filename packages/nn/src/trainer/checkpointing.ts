@@ -37,7 +37,7 @@ export async function saveRun(
  * Puts a checkpoint of a run into its model, optimizer and average, and gives what `train` goes on from.
  *
  * @example
- * ```ts no-run
+ * ```ts sketch
  * const start = resumeRun(checkpoint, { model, optimizer })
  * await train({ model, optimizer, start, ...others })
  * ```

@@ -91,12 +91,12 @@ describe('train', () => {
 
   test('goes on from a checkpoint bit for bit, with dropout, schedule and average', async () => {
     const make = (seed: number) => {
-      const model = new Sequential(
+      const model = new Sequential([
         new Linear(2, 8, { key: randomKey(seed) }),
         (x: Tensor) => x.gelu(),
         new Dropout(0.3, { key: randomKey(seed + 50) }),
         new Linear(8, 1, { key: randomKey(seed + 100) }),
-      )
+      ])
       const learningRate = warmUpCosine({ peak: 0.05, minimum: 0.005, warmUpSteps: 3, steps: 10 })
       const state = {
         model,
@@ -162,7 +162,7 @@ describe('train', () => {
   })
 
   test('keeps frozen parts as they are and out of the gradient norm', async () => {
-    const model = new Sequential(new Linear(2, 2, { key: randomKey(1) }), new Linear(2, 1, { key: randomKey(2) }))
+    const model = new Sequential([new Linear(2, 2, { key: randomKey(1) }), new Linear(2, 1, { key: randomKey(2) })])
     const first = model.layers[0] as Linear
     first.freeze()
     const before = await first.weight.data()
