@@ -44,6 +44,19 @@ describe('jit', () => {
     expect([...(await state.initial.data())]).toEqual([1, 2])
   })
 
+  it('computes pending arguments first, and knows two handles on one value', async () => {
+    const pending = zeros([3]).add(1)
+    const state = { a: pending, b: pending.cast('f32') }
+    expect(state.b).not.toBe(state.a)
+    const step = jit((state: { a: Tensor; b: Tensor }) => {
+      state.a = state.a.add(state.b)
+    })
+    step(state)
+    step(state)
+    expect([...(await state.a.data())]).toEqual([3, 3, 3])
+    expect([...(await state.b.data())]).toEqual([1, 1, 1])
+  })
+
   it('swaps tensors', async () => {
     const state = { a: tensor([1]).realize(), b: tensor([2]).realize() }
     const swap = jit((state: { a: Tensor; b: Tensor }) => {

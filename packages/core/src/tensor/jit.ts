@@ -1,7 +1,7 @@
 import { ShapeError, TesseraError } from '../errors.ts'
 import { leaf } from '../graph/build.ts'
 import { formatSpec, type Node } from '../graph/node.ts'
-import { type PreparedProgram, prepare } from '../run/evaluate.ts'
+import { type PreparedProgram, prepare, realizeNodes } from '../run/evaluate.ts'
 import { setLeafValue } from '../run/storage.ts'
 import { Tensor } from './tensor.ts'
 import { mapTensors, type Path, visitTree } from './tree.ts'
@@ -31,11 +31,9 @@ interface Slot {
 
 interface Trace {
   readonly program: PreparedProgram
-  /** Program outputs that are written back, by the path of their place. */
-  readonly updates: readonly Path[]
-  /** For each update, the argument whose memory it may take over. */
+  /** Program outputs that are written back: the paths of their places, several where one tensor stands in several. */
+  readonly updates: readonly (readonly Path[])[]
   readonly result: unknown
-  readonly resultCount: number
 }
 
 /**
@@ -67,11 +65,12 @@ export function jit<Arguments extends unknown[], Result>(
   let last: Trace | undefined
 
   const run = (...args: Arguments): Result => {
-    const { signature, inputs, slots } = inspect(args)
+    const { signature, handles, slots } = inspect(args)
+    const inputs = realizeHandles(handles)
     let trace = traces.get(signature)
     if (trace) traces.delete(signature)
     else {
-      trace = traceFunction(options.name ?? (body.name || 'jit'), body, args, inputs, slots)
+      trace = traceFunction(options.name ?? (body.name || 'jit'), body, args, handles, inputs, slots)
       compilations++
       if (traces.size >= cacheSize) {
         const [oldest, unused] = traces.entries().next().value!
@@ -98,23 +97,37 @@ export function jit<Arguments extends unknown[], Result>(
   }) as unknown as Jitted<Arguments, Result>
 }
 
-/** What the arguments hold: each tensor once, every place of a tensor, and a string that tells signatures apart. */
-function inspect(args: readonly unknown[]): { signature: string; inputs: Tensor[]; slots: Slot[] } {
-  const order = new Map<Tensor, number>()
+/**
+ * What the arguments hold: every handle with the number of its value (handles on one node share a value), every place of a
+ * tensor, and a string that tells signatures apart.
+ */
+function inspect(args: readonly unknown[]): { signature: string; handles: Map<Tensor, number>; slots: Slot[] } {
+  const order = new Map<Node, number>()
+  const handles = new Map<Tensor, number>()
   const slots: Slot[] = []
   const parts: string[] = []
   visitTree(args, (value, path, owner) => {
     if (value instanceof Tensor) {
-      const known = order.get(value)
+      const known = order.get(value.node)
       const index = known ?? order.size
-      order.set(value, index)
+      order.set(value.node, index)
+      handles.set(value, index)
       parts.push(known === undefined ? formatSpec(value) : `=${index}`)
       slots.push({ owner: owner!, key: path.at(-1)!, path })
     } else if (typeof value === 'function' || typeof value === 'symbol') parts.push(typeof value)
     else parts.push(typeof value === 'object' && value !== null ? identity(value) : `${typeof value}:${String(value)}`)
     parts.push(path.join('.'))
   })
-  return { signature: parts.join('\n'), inputs: [...order.keys()], slots }
+  return { signature: parts.join('\n'), handles, slots }
+}
+
+/** Computes arguments that are not computed yet. Gives the leaf of each value. */
+function realizeHandles(handles: ReadonlyMap<Tensor, number>): Node[] {
+  const nodes: Node[] = []
+  for (const [tensor, index] of handles) nodes[index] = tensor.node
+  const leaves = realizeNodes(nodes)
+  for (const [tensor, index] of handles) tensor.replaceNode(leaves[index]!)
+  return leaves
 }
 
 const identities = new WeakMap<object, number>()
@@ -132,18 +145,18 @@ function traceFunction<Arguments extends unknown[]>(
   name: string,
   body: (...args: Arguments) => unknown,
   args: Arguments,
-  inputs: readonly Tensor[],
+  handles: ReadonlyMap<Tensor, number>,
+  inputs: readonly Node[],
   slots: readonly Slot[],
 ): Trace {
-  const originals = inputs.map((tensor) => tensor.node)
   const before = new Map(slots.map((slot) => [slot.path.join('\n'), slot.owner[slot.key] as Tensor]))
-  const placeholders = inputs.map((tensor, index) => {
-    const node = leaf(tensor.shape, tensor.dtype)
+  const placeholders = inputs.map((input, index) => {
+    const node = leaf(input.shape, input.dtype)
     setLeafValue(node, { kind: 'argument', index })
-    tensor.replaceNode(node)
     return node
   })
-  const updates: { slot: Slot; node: Node; donor: number | undefined }[] = []
+  for (const [tensor, index] of handles) tensor.replaceNode(placeholders[index]!)
+  const updates = new Map<Tensor, Slot[]>()
   try {
     const result = body(...args)
     if (result instanceof Promise) {
@@ -154,10 +167,10 @@ function traceFunction<Arguments extends unknown[]>(
     }
     visitTree(args, (value, path, owner) => {
       if (!(value instanceof Tensor)) return
-      const previous = before.get(path.join('\n'))
-      if (previous === value) return
-      const donor = previous ? inputs.indexOf(previous) : undefined
-      updates.push({ slot: { owner: owner!, key: path.at(-1)!, path }, node: value.node, donor })
+      if (before.get(path.join('\n')) === value) return
+      const places = updates.get(value) ?? []
+      updates.set(value, places)
+      places.push({ owner: owner!, key: path.at(-1)!, path })
     })
     const returned: Node[] = []
     const shape = mapTensors(result, (tensor) => {
@@ -167,29 +180,30 @@ function traceFunction<Arguments extends unknown[]>(
     const kept = new Set<number>()
     // A tensor that still stands somewhere in the arguments keeps its memory.
     visitTree(args, (value) => {
-      const index = value instanceof Tensor ? inputs.indexOf(value) : -1
-      if (index >= 0) kept.add(index)
+      const index = value instanceof Tensor ? handles.get(value) : undefined
+      if (index !== undefined) kept.add(index)
     })
     const donated = new Set<number>()
-    const donors = updates.map(({ node, donor }) => {
-      const free = donor !== undefined && !kept.has(donor) && !donated.has(donor)
-      const fits = free && formatSpec(node) === formatSpec(placeholders[donor]!)
-      if (fits) donated.add(donor)
-      return fits ? donor : undefined
+    const donors = [...updates].map(([value, places]) => {
+      const donor = places
+        .map(({ path }) => before.get(path.join('\n')))
+        .map((previous) => previous && handles.get(previous))
+        .find((index) => index !== undefined && !kept.has(index) && !donated.has(index))
+      if (donor === undefined || formatSpec(value) !== formatSpec(placeholders[donor]!)) return undefined
+      donated.add(donor)
+      return donor
     })
     const program = prepare({
       name,
       arguments: placeholders,
-      outputs: [...updates.map(({ node }) => node), ...returned],
+      outputs: [...[...updates.keys()].map((value) => value.node), ...returned],
       donors: [...donors, ...returned.map(() => undefined)],
     })
-    return { program, updates: updates.map(({ slot }) => slot.path), result: shape, resultCount: returned.length }
+    return { program, updates: [...updates.values()].map((places) => places.map(({ path }) => path)), result: shape }
   } finally {
-    for (const { slot } of updates) if (!before.has(slot.path.join('\n'))) delete slot.owner[slot.key]
+    for (const slot of [...updates.values()].flat()) if (!before.has(slot.path.join('\n'))) delete slot.owner[slot.key]
     for (const slot of slots) slot.owner[slot.key] = before.get(slot.path.join('\n'))
-    inputs.forEach((tensor, i) => {
-      tensor.replaceNode(originals[i]!)
-    })
+    for (const [tensor, index] of handles) tensor.replaceNode(inputs[index]!)
   }
 }
 
@@ -201,10 +215,11 @@ class ResultSlot {
   }
 }
 
-function execute(trace: Trace, args: readonly unknown[], inputs: readonly Tensor[]): unknown {
-  const outputs = trace.program.run(inputs.map((tensor) => tensor.node))
-  trace.updates.forEach((path, i) => {
-    assign(args, path, new Tensor(outputs[i]!))
+function execute(trace: Trace, args: readonly unknown[], inputs: readonly Node[]): unknown {
+  const outputs = trace.program.run(inputs)
+  trace.updates.forEach((paths, i) => {
+    const value = new Tensor(outputs[i]!)
+    for (const path of paths) assign(args, path, value)
   })
   const returned = outputs.slice(trace.updates.length).map((node) => new Tensor(node))
   const fill = (value: unknown): unknown => {
