@@ -69,6 +69,18 @@ describe('a checkpoint', () => {
     expect(other.b[0]).toBe(other.a.shared)
   })
 
+  test('brings back as different what was one at first', async () => {
+    const key = randomKey(1)
+    const make = () => ({ model: { first: new Dropout(0.5, { key }), second: new Dropout(0.5, { key }) } })
+    const state = make()
+    for (let i = 0; i < 2; i++) state.model.second.forward(zeros([1]))
+    const other = make()
+    expect(other.model.first.key).toBe(other.model.second.key)
+    restoreCheckpoint(decodeCheckpoint(await bytesOf(state)), other)
+    expect(await bytesOf(other)).toEqual(await bytesOf(state))
+    expect(await other.model.first.key.data()).not.toEqual(await other.model.second.key.data())
+  })
+
   test('of a whole run gives the model alone', async () => {
     const checkpoint = decodeCheckpoint(await bytesOf(stateOf(1)))
     const { model } = stateOf(2)

@@ -54,9 +54,18 @@ export async function captureCheckpoint(
  * @throws TesseraError when tensors are missing, unexpected, or of another shape or number format
  */
 export function restoreCheckpoint(checkpoint: Checkpoint, state: Readonly<Record<string, object>>): void {
-  const places = stateOf(state)
-  checkNames(checkpoint, state, places)
-  const wrong = places.flatMap(({ name, tensor }) => {
+  const placed = stateOf(state)
+  checkNames(checkpoint, state, placed)
+  // Tensors that happened to be tied at first, like the random keys of two modules, may have been saved as different ones.
+  const entries = placed.flatMap(({ name, tensor, places }) => {
+    const separate = places.slice(1).filter((place) => checkpoint.tensors.has(place.name))
+    const together = places.filter((place) => !separate.includes(place))
+    return [
+      { name, tensor, places: together },
+      ...separate.map((place) => ({ name: place.name, tensor, places: [place] })),
+    ]
+  })
+  const wrong = entries.flatMap(({ name, tensor }) => {
     const found = describeFound(checkpoint.tensors.get(name)!)
     const expected = describeExpected(tensor)
     return found === expected ? [] : [`${name} is ${found} in the checkpoint and ${expected} here`]
@@ -64,19 +73,20 @@ export function restoreCheckpoint(checkpoint: Checkpoint, state: Readonly<Record
   if (wrong.length > 0) {
     throw mismatch(`${some(wrong, '; ')}. Make the model with the configuration that the checkpoint was saved with.`)
   }
-  for (const place of places) {
-    const found = checkpoint.tensors.get(place.name)!
-    const { shape, dtype } = place.tensor
-    replaceTensor(place, tensor(safetensorsValues(found) as Float32Array, shape, dtype))
+  for (const entry of entries) {
+    const found = checkpoint.tensors.get(entry.name)!
+    const { shape, dtype } = entry.tensor
+    replaceTensor(entry, tensor(safetensorsValues(found) as Float32Array, shape, dtype))
   }
 }
 
-function checkNames(checkpoint: Checkpoint, state: object, places: readonly PlacedTensor[]): void {
-  const expected = new Set(places.map(({ name }) => name))
+function checkNames(checkpoint: Checkpoint, state: object, placed: readonly PlacedTensor[]): void {
+  const expected = placed.map(({ name }) => name)
+  const known = new Set(placed.flatMap(({ places }) => places.map(({ name }) => name)))
   const parts = new Set(Object.keys(state))
-  const missing = [...expected].filter((name) => !checkpoint.tensors.has(name))
+  const missing = expected.filter((name) => !checkpoint.tensors.has(name))
   const unexpected = [...checkpoint.tensors.keys()].filter(
-    (name) => parts.has(name.split('.', 1)[0]!) && !expected.has(name),
+    (name) => parts.has(name.split('.', 1)[0]!) && !known.has(name),
   )
   if (missing.length === 0 && unexpected.length === 0) return
   const problems = [

@@ -1,8 +1,9 @@
-import { full, mapTensors, type Tensor, TesseraError, tensorsIn, zeros } from '@tessera/core'
+import { full, mapTensors, type Node, type Tensor, TesseraError, tensorsIn, zeros } from '@tessera/core'
 
 /** Euclidean norm of all the tensors of a tree together, f32. A tensor at two paths counts once. */
 export function globalNorm(tree: unknown): Tensor {
-  const squares = tensorsIn(tree).map((x) => x.cast('f32').square().sum())
+  const unique = new Map(tensorsIn(tree).map((x) => [x.node, x]))
+  const squares = [...unique.values()].map((x) => x.cast('f32').square().sum())
   const [first, ...rest] = squares
   return first ? rest.reduce((total, square) => total.add(square), first).sqrt() : zeros([])
 }
@@ -26,10 +27,10 @@ export function clipByGlobalNorm<Tree>(gradients: Tree, maximum: number): { grad
   const norm = globalNorm(gradients)
   // Exactly 1 where the norm is within bounds.
   const factor = full([], maximum).divide(norm.maximum(maximum))
-  const scaled = new Map<Tensor, Tensor>()
+  const scaled = new Map<Node, Tensor>()
   const clipped = mapTensors(gradients, (gradient) => {
-    const known = scaled.get(gradient) ?? gradient.multiply(factor.cast(gradient.dtype))
-    scaled.set(gradient, known)
+    const known = scaled.get(gradient.node) ?? gradient.multiply(factor.cast(gradient.dtype))
+    scaled.set(gradient.node, known)
     return known
   })
   return { gradients: clipped, norm }

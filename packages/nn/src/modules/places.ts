@@ -1,24 +1,31 @@
-import { type Path, Tensor, visitTree } from '@tessera/core'
+import { type Node, type Path, Tensor, visitTree } from '@tessera/core'
 
-type Owner = Record<string | number, unknown>
+/** Where a tensor stands in a tree. */
+export interface Place {
+  /** Dotted path. */
+  readonly name: string
+  readonly owner: Record<string | number, unknown>
+  readonly key: string | number
+}
 
 /** A tensor of a tree with every place where it stands: more than one when it is tied. */
 export interface PlacedTensor {
-  /** Dotted path of the first place. */
+  /** Name of the first place. */
   readonly name: string
   readonly tensor: Tensor
-  readonly places: readonly { readonly owner: Owner; readonly key: string | number }[]
+  readonly places: readonly Place[]
 }
 
-/** The tensors of a tree that a test lets through, each once, in the order of the tree. */
+/** The tensors of a tree that a test lets through, each once, in the order of the tree. Handles on one value are tied. */
 export function placedTensors(tree: object, accepts: (tensor: Tensor, path: Path) => boolean): PlacedTensor[] {
-  const found = new Map<Tensor, { name: string; tensor: Tensor; places: { owner: Owner; key: string | number }[] }>()
+  const found = new Map<Node, { name: string; tensor: Tensor; places: Place[] }>()
   visitTree(tree, (value, path, owner) => {
     if (!(value instanceof Tensor) || !owner || !accepts(value, path)) return
-    const place = { owner, key: path.at(-1)! }
-    const known = found.get(value)
+    const name = path.join('.')
+    const place = { name, owner, key: path.at(-1)! }
+    const known = found.get(value.node)
     if (known) known.places.push(place)
-    else found.set(value, { name: path.join('.'), tensor: value, places: [place] })
+    else found.set(value.node, { name, tensor: value, places: [place] })
   })
   return [...found.values()]
 }
