@@ -1,3 +1,4 @@
+export * from './data/index.ts'
 export { checkTokens, GptDecoder } from './generation/decoder.ts'
 export {
   type GeneratedPiece,
@@ -8,7 +9,13 @@ export {
   generateTokens,
 } from './generation/generate.ts'
 export { checkSamplingOptions, type SamplingOptions, sampleToken } from './generation/sampling.ts'
-export { type GptConfiguration, type GptOptions, gptConfiguration, parseGptConfiguration } from './gpt/configuration.ts'
+export { type GptWithTokenizer, gptFromCheckpoint, gptMetadata } from './gpt/checkpoint.ts'
+export {
+  type GptConfiguration,
+  type GptOptions,
+  gptConfiguration,
+  gptConfigurationFromJSON,
+} from './gpt/configuration.ts'
 export { CausalSelfAttention, FeedForward, Gpt, GptBlock, type GptCache, type LayerCache } from './gpt/model.ts'
 export { countParameters, gptParameterShapes } from './gpt/parameters.ts'
 export { type GptPreset, gptPreset, gptPresetNames } from './gpt/presets.ts'

@@ -1,8 +1,8 @@
 import { TesseraError } from '@tessera/core'
 import type { Gpt } from '../gpt/model.ts'
+import { CounterRandom } from '../tokenizers/counter-random.ts'
 import type { Tokenizer } from '../tokenizers/tokenizer.ts'
 import { GptDecoder } from './decoder.ts'
-import { uniformAt } from './random.ts'
 import { checkSamplingOptions, type SamplingOptions, sampleToken } from './sampling.ts'
 import { TextStream } from './text-stream.ts'
 
@@ -143,6 +143,11 @@ function advance(
   if (!last) return { sample, token, text }
   const rest = stream.end()
   return { sample, token, text: text + rest, finished: stream.stopped ? 'stop' : 'length' }
+}
+
+/** A number on [0, 1) that depends on the seed, the sample and the place in its text alone. */
+function uniformAt(seed: number, sample: number, position: number): number {
+  return new CounterRandom(seed, sample * 2 ** 32 + position).nextFraction()
 }
 
 function checkOptions(options: GenerateTokensOptions): void {

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { uniformAt } from './random.ts'
+import { CounterRandom } from '../tokenizers/counter-random.ts'
 import { type SamplingOptions, sampleToken } from './sampling.ts'
 
 const logits = Float32Array.from([1, 3, 2, 3, -1])
 
 /** Share of each token in 4,000 samples. */
 function shares(options: SamplingOptions): number[] {
+  const random = new CounterRandom(1)
   const counts = new Array<number>(logits.length).fill(0)
-  for (let i = 0; i < 4000; i++) counts[sampleToken(logits, options, uniformAt(1, 0, i))]!++
+  for (let i = 0; i < 4000; i++) counts[sampleToken(logits, options, random.nextFraction())]!++
   return counts.map((count) => count / 4000)
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type GptOptions, gptConfiguration, parseGptConfiguration } from './configuration.ts'
+import { type GptOptions, gptConfiguration, gptConfigurationFromJSON } from './configuration.ts'
 
 const small: GptOptions = { layers: 2, heads: 4, width: 64, blockSize: 32, vocabularySize: 65 }
 
@@ -38,21 +38,20 @@ describe('gptConfiguration', () => {
   })
 })
 
-describe('parseGptConfiguration', () => {
+describe('gptConfigurationFromJSON', () => {
   it('reads what JSON.stringify wrote', () => {
     const configuration = gptConfiguration({ ...small, biases: false, dropout: 0.1 })
-    expect(parseGptConfiguration(JSON.stringify(configuration))).toEqual(configuration)
+    expect(gptConfigurationFromJSON(JSON.parse(JSON.stringify(configuration)))).toEqual(configuration)
   })
 
   it.each([
-    ['{', 'the text is not JSON'],
-    ['[]', 'it must be an object of sizes, got []'],
-    ['null', 'it must be an object of sizes, got null'],
-    ['{}', 'layers must be a whole number'],
-    [JSON.stringify({ ...small, heads: '4' }), 'heads must be a whole number from 1 to 2147483647, got "4"'],
-    [JSON.stringify({ ...small, biases: 1 }), 'biases must be true or false, got 1'],
-    [JSON.stringify({ ...small, dropout: '0' }), 'dropout must be at least 0 and below 1, got "0"'],
-  ])('refuses %s', (text, message) => {
-    expect(() => parseGptConfiguration(text)).toThrow(message)
+    [[], 'it must be an object of sizes, got []'],
+    [null, 'it must be an object of sizes, got null'],
+    [{}, 'layers must be a whole number'],
+    [{ ...small, heads: '4' }, 'heads must be a whole number from 1 to 2147483647, got "4"'],
+    [{ ...small, biases: 1 }, 'biases must be true or false, got 1'],
+    [{ ...small, dropout: '0' }, 'dropout must be at least 0 and below 1, got "0"'],
+  ])('refuses %j', (json, message) => {
+    expect(() => gptConfigurationFromJSON(json)).toThrow(message)
   })
 })

@@ -64,24 +64,15 @@ export function gptConfiguration(options: GptOptions): GptConfiguration {
 }
 
 /**
- * Reads a configuration from JSON text of unknown origin, as {@link Gpt} checkpoints hold it.
+ * A configuration from JSON of unknown origin, after `JSON.parse`.
  *
  * @throws TesseraError `GPT_CONFIGURATION` when it is not an object of the right fields
  */
-export function parseGptConfiguration(text: string): GptConfiguration {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    return fail(
-      `the text is not JSON (${(cause as Error).message}). Take the configuration from the original file.`,
-      cause,
-    )
+export function gptConfigurationFromJSON(json: unknown): GptConfiguration {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    return fail(`it must be an object of sizes, got ${shown(json)}.`)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return fail(`it must be an object of sizes, got ${shown(value)}.`)
-  }
-  return gptConfiguration(value as GptOptions)
+  return gptConfiguration(json as GptOptions)
 }
 
 function check(configuration: GptConfiguration, headWidthGiven: boolean): void {
@@ -118,10 +109,6 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
-function fail(reason: string, cause?: unknown): never {
-  throw new TesseraError(
-    'GPT_CONFIGURATION',
-    `gptConfiguration: ${reason}`,
-    cause === undefined ? undefined : { cause },
-  )
+function fail(reason: string): never {
+  throw new TesseraError('GPT_CONFIGURATION', `gptConfiguration: ${reason}`)
 }
