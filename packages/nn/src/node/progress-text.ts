@@ -19,13 +19,18 @@ export function formatDuration(seconds: number): string {
 /** Loss, validation loss, learning rate, gradient norm and speed: those that are known. */
 export function formatFigures({ progress, step, evaluation }: RunFigures): string[] {
   const figures: string[] = []
-  if (step) figures.push(`loss ${step.loss.toFixed(4)}`)
-  if (evaluation) figures.push(`validation ${evaluation.loss.toFixed(4)}`)
+  if (step) figures.push(`loss ${formatLoss(step.loss)}`)
+  if (evaluation) figures.push(`validation ${formatLoss(evaluation.loss)}`)
   if (step) figures.push(`rate ${formatRate(step.learningRate)}`, `norm ${step.gradientNorm.toPrecision(3)}`)
   if (progress.tokensPerSecond !== undefined) {
     figures.push(`${Math.round(progress.tokensPerSecond).toLocaleString('en')} tokens/s`)
   }
   return figures
+}
+
+/** Four decimal places, or the exponent of what they would not show. */
+function formatLoss(loss: number): string {
+  return loss !== 0 && Math.abs(loss) < 0.001 ? loss.toExponential(2) : loss.toFixed(4)
 }
 
 /** A learning rate in three digits, `6.00e-4`, or as it is when it is short. */
@@ -48,7 +53,8 @@ export function formatBar({ step, steps }: Progress, width: number): { readonly 
 /** One line for logs. */
 export function formatLine(figures: RunFigures): string {
   const { progress } = figures
-  const left = progress.secondsLeft === undefined ? [] : [`${formatDuration(progress.secondsLeft)} left`]
+  const ended = progress.step === progress.steps
+  const left = ended || progress.secondsLeft === undefined ? [] : [`${formatDuration(progress.secondsLeft)} left`]
   const percentage = formatPercentage(progress)
   return [`step ${progress.step}/${progress.steps} (${percentage})`, ...formatFigures(figures), ...left].join(', ')
 }
