@@ -12,6 +12,15 @@ describe('jit', () => {
     expect(double.compilations).toBe(3)
   })
 
+  it('tells functions among the arguments apart', async () => {
+    const apply = jit((x: Tensor, options: { activation: (x: Tensor) => Tensor }) => options.activation(x))
+    const square = { activation: (x: Tensor) => x.square() }
+    expect(await apply(tensor(3), square).item()).toBe(9)
+    expect(await apply(tensor(3), { activation: (x) => x.negate() }).item()).toBe(-3)
+    expect(await apply(tensor(4), square).item()).toBe(16)
+    expect(apply.compilations).toBe(2)
+  })
+
   it('writes assigned tensors back and takes over the memory of what they replace', async () => {
     const runtime = await createRuntime()
     const state = { weights: zeros([1000]).realize(), steps: tensor(0).realize() }

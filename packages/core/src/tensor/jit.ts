@@ -114,8 +114,8 @@ function inspect(args: readonly unknown[]): { signature: string; handles: Map<Te
       handles.set(value, index)
       parts.push(known === undefined ? formatSpec(value) : `=${index}`)
       slots.push({ owner: owner!, key: path.at(-1)!, path })
-    } else if (typeof value === 'function' || typeof value === 'symbol') parts.push(typeof value)
-    else parts.push(typeof value === 'object' && value !== null ? identity(value) : `${typeof value}:${String(value)}`)
+    } else if (typeof value === 'function' || (typeof value === 'object' && value !== null)) parts.push(identity(value))
+    else parts.push(`${typeof value}:${String(value)}`)
     parts.push(path.join('.'))
   })
   return { signature: parts.join('\n'), handles, slots }
@@ -133,7 +133,7 @@ function realizeHandles(handles: ReadonlyMap<Tensor, number>): Node[] {
 const identities = new WeakMap<object, number>()
 let nextIdentity = 0
 
-/** Static objects that are not trees count as the same only when they are the same object. */
+/** Functions, and objects that are not trees, count as the same only when they are the same object. */
 function identity(value: object): string {
   const known = identities.get(value)
   if (known !== undefined) return `#${known}`
