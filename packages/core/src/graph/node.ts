@@ -50,13 +50,17 @@ export function createNode<Op extends OpName>(
   }
 }
 
-/** Every node that the outputs depend on, inputs before users. Iterative: graphs may be tens of thousands of nodes deep. */
-export function topologicalOrder(outputs: readonly Node[]): Node[] {
+/**
+ * Every node that the outputs depend on, inputs before users. Iterative: graphs may be tens of thousands of nodes deep.
+ *
+ * @param known nodes to leave out, with everything that only they depend on
+ */
+export function topologicalOrder(outputs: readonly Node[], known?: { has(node: Node): boolean }): Node[] {
   const seen = new Set<Node>()
   const stack: Node[] = [...outputs]
   while (stack.length > 0) {
     const node = stack.pop()!
-    if (seen.has(node)) continue
+    if (seen.has(node) || known?.has(node)) continue
     seen.add(node)
     for (const input of node.inputs) stack.push(input)
   }

@@ -12,8 +12,11 @@ export function lower(graph: Graph, hasKernel: (node: Node) => boolean): Graph {
   // For each node, what its outputs have become.
   const lowered = new Map<Node, readonly Node[]>()
   const visit = (outputs: readonly Node[]): void => {
-    for (const node of topologicalOrder(outputs)) {
-      if (!lowered.has(node)) lowered.set(node, lowerNode(node))
+    for (const node of topologicalOrder(outputs, lowered)) {
+      const results = lowerNode(node)
+      lowered.set(node, results)
+      // What has been lowered is not to be walked again.
+      for (const result of results) if (!lowered.has(result)) lowered.set(result, [result])
     }
   }
   const lowerNode = (node: Node): readonly Node[] => {

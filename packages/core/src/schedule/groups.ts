@@ -169,22 +169,35 @@ export class Grouping {
       this.#refused.set(producer, refused.set(consumer, versions))
       return false
     }
-    // What reads the producer moves behind the merged group, the rest of the stretch stays before it.
-    const stretch = this.#order.slice(producer.position, consumer.position + 1).filter((group) => group !== undefined)
-    const before = stretch.filter((group) => group !== producer && group !== consumer && !after.has(group))
     for (const node of consumer.nodes) {
       producer.nodes.add(node)
       this.#groupOf.set(node, producer)
     }
-    const place = [...before, producer, ...stretch.filter((group) => after.has(group))]
+    this.#reorder(producer, consumer, after)
+    Object.assign(producer, merged, { version: producer.version + 1 })
+    return true
+  }
+
+  /** Puts the merged group into the order: what reads the producer comes after it, the rest of the stretch before it. */
+  #reorder(producer: Group, consumer: Group, after: ReadonlySet<Group>): void {
     const first = producer.position
-    const length = consumer.position + 1 - first
-    for (let i = 0; i < length; i++) {
+    const last = consumer.position
+    this.#order[first] = undefined
+    if (after.size === 0) {
+      this.#order[last] = producer
+      producer.position = last
+      return
+    }
+    const stretch = this.#order.slice(first, last).filter((group) => group !== undefined)
+    const place = [
+      ...stretch.filter((group) => !after.has(group)),
+      producer,
+      ...stretch.filter((group) => after.has(group)),
+    ]
+    for (let i = 0; i <= last - first; i++) {
       this.#order[first + i] = place[i]
       if (place[i]) place[i]!.position = first + i
     }
-    Object.assign(producer, merged, { version: producer.version + 1 })
-    return true
   }
 
   /** The loops of both groups together, or `undefined` where they do not fit. */
