@@ -95,29 +95,32 @@ const i64Const = instruction('i64.const', 0, 0x42, 'i64')
 const f32Const = instruction('f32.const', 0, 0x43, 'f32')
 const f64Const = instruction('f64.const', 0, 0x44, 'f64')
 
-/** Turns an operand into an expression of the given type; numbers become constants. */
+/**
+ * Turns an operand into an expression of the given type; numbers become constants.
+ * @param place what the operand is for, and `name` which one it is: parts of the message of an error
+ */
 export function toExpression<Type extends ValueType>(
   type: Type,
   operand: Operand<Type>,
   place: string,
+  name?: string,
 ): Expression<Type> {
-  if (operand instanceof Expression) {
-    if (operand.type === type) return operand as Expression<Type>
-    throw new AssemblerError(`${place}: expected ${type}, got ${operand.type} (${operand.instruction.name})`)
-  }
+  if (operand instanceof Expression && operand.type === type) return operand as Expression<Type>
   if (typeof operand === 'number') {
-    if (type === 'i32') {
-      if (!Number.isInteger(operand) || operand < -0x80000000 || operand > 0xffffffff) {
-        throw new AssemblerError(`${place}: ${operand} is not a 32-bit integer`)
-      }
+    if (type === 'i32' && Number.isInteger(operand) && operand >= -0x80000000 && operand <= 0xffffffff) {
       return new Expression(type, i32Const, noOperands, { number: operand })
     }
     if (type === 'f32') return new Expression(type, f32Const, noOperands, { number: operand })
     if (type === 'f64') return new Expression(type, f64Const, noOperands, { number: operand })
   }
-  if (typeof operand === 'bigint' && type === 'i64')
+  if (typeof operand === 'bigint' && type === 'i64') {
     return new Expression(type, i64Const, noOperands, { bigint: operand })
-  throw new AssemblerError(`${place}: expected ${type}, got ${String(operand)}`)
+  }
+  const full = name === undefined ? place : `${place} ${name}`
+  if (type === 'i32' && typeof operand === 'number')
+    throw new AssemblerError(`${full}: ${operand} is not a 32-bit integer`)
+  const got = operand instanceof Expression ? `${operand.type} (${operand.instruction.name})` : String(operand)
+  throw new AssemblerError(`${full}: expected ${type}, got ${got}`)
 }
 
 /** The value of a constant i32 expression or number, else undefined. */

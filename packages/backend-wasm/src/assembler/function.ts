@@ -107,7 +107,7 @@ export class FunctionBuilder<P extends Parameters = Parameters, R extends Result
   }
 
   set<Type extends ValueType>(local: Local<Type>, value: Operand<Type>): void {
-    this.#emit(toExpression(local.type, value, `local.set ${local.name}`))
+    this.#emit(toExpression(local.type, value, 'local.set', local.name))
     this.#checkLocal(local)
     this.#code(localSet)
     this.#writer.unsigned(local.index)
@@ -369,7 +369,8 @@ export class FunctionBuilder<P extends Parameters = Parameters, R extends Result
 
   #emit(expression: Expression<ResultType>): void {
     if (expression instanceof Local) this.#checkLocal(expression)
-    for (const operand of expression.operands) this.#emit(operand)
+    const operands = expression.operands
+    for (let i = 0; i < operands.length; i++) this.#emit(operands[i]!)
     writeInstruction(this.#writer, expression)
   }
 }

@@ -68,8 +68,8 @@ function argumentList<P extends Parameters>(
   const list: Expression<ValueType>[] = []
   for (const name of Object.keys(parameters)) {
     const value = given[name]
-    if (value === undefined) throw new AssemblerError(`${place}: argument '${name}' is missing`)
-    list.push(toExpression(parameters[name] as ValueType, value as Operand<ValueType>, `${place}, argument '${name}'`))
+    if (value === undefined) throw new AssemblerError(`${place} ${name}: the argument is missing`)
+    list.push(toExpression(parameters[name] as ValueType, value as Operand<ValueType>, place, name))
   }
   return list
 }
@@ -79,7 +79,7 @@ export function call<P extends Parameters, R extends ResultType>(
   target: FunctionHandle<P, R>,
   given: Arguments<P>,
 ): Expression<R> {
-  return new Expression(target.result, callOp, argumentList(target.parameters, given, `call ${target.name}`), {
+  return new Expression(target.result, callOp, argumentList(target.parameters, given, `call ${target.name},`), {
     index: target.index,
   })
 }
@@ -90,14 +90,14 @@ export function callIndirect<P extends Parameters, R extends ResultType>(
   element: Operand<'i32'>,
   given: Arguments<P>,
 ): Expression<R> {
-  const operands = argumentList(signature.parameters, given, 'call_indirect')
+  const operands = argumentList(signature.parameters, given, 'call_indirect,')
   operands.push(toExpression('i32', element, 'call_indirect'))
   return new Expression(signature.result, callIndirectOp, operands, { index: signature.typeIndex })
 }
 
 /** Sets a local and gives the value set. */
 export function tee<Type extends ValueType>(local: Local<Type>, value: Operand<Type>): Expression<Type> {
-  return new Expression(local.type, localTee, [toExpression(local.type, value, `local.tee ${local.name}`)], {
+  return new Expression(local.type, localTee, [toExpression(local.type, value, 'local.tee', local.name)], {
     index: local.index,
   })
 }
