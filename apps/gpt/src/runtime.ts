@@ -1,4 +1,4 @@
-import { type Variant, wasm } from '@tessera/backend-wasm'
+import type { Variant } from '@tessera/backend-wasm'
 import { createRuntime, type Runtime } from '@tessera/core'
 import { UsageError } from './usage-error.ts'
 
@@ -18,6 +18,7 @@ export async function openRuntime({ backend = 'wasm', variant, threads }: Runtim
       throw new UsageError('--variant chooses code of the wasm backend. Leave it out with --backend reference.')
     return createRuntime()
   }
+  const { wasm } = await import('@tessera/backend-wasm')
   const runtime = await createRuntime({
     use: [
       wasm({

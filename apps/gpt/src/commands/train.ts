@@ -114,8 +114,13 @@ async function sampleText({ model, tokenizer, corpus, recipe }: RunPlan, samples
 
 function nextCommand({ folder }: RunPlan, { interrupted }: TrainingResult): string {
   return interrupted
-    ? `\nGo on with the run: tessera-gpt train --resume ${folder.checkpoint}`
-    : `\nMore samples: tessera-gpt sample --checkpoint ${folder.checkpoint}`
+    ? `\nGo on with the run: ${commandLine('train')} --resume ${folder.checkpoint}`
+    : `\nMore samples: ${commandLine('sample')} --checkpoint ${folder.checkpoint}`
+}
+
+/** How this program was called, as far as npm tells. */
+function commandLine(command: string): string {
+  return process.env.npm_lifecycle_event === undefined ? `tessera-gpt ${command}` : `npm run gpt -- ${command}`
 }
 
 /** The figures of a run, for `--json`. */
