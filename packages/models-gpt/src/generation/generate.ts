@@ -78,10 +78,13 @@ export async function* generateTokens(
  *
  * @throws TesseraError for options out of range, an empty prompt, or a model whose logits are not finite
  * @example
- * ```ts no-run
- * for await (const { text } of generate(model, tokenizer, 'Once upon a time', { tokens: 100, temperature: 0.8, topK: 40 })) {
- *   process.stdout.write(text)
- * }
+ * ```ts
+ * const tokenizer = CharacterTokenizer.fromText('to be or not to be')
+ * const { vocabularySize } = tokenizer
+ * const sizes = gptConfiguration({ layers: 1, heads: 1, width: 8, blockSize: 8, vocabularySize })
+ * const model = new Gpt(sizes, randomKey(0))
+ * const options = { tokens: 10, temperature: 0.8, topK: 5, seed: 7 }
+ * for await (const { text } of generate(model, tokenizer, 'to', options)) console.log(text)
  * ```
  */
 export async function* generate(

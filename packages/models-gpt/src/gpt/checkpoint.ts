@@ -14,8 +14,13 @@ export interface GptWithTokenizer {
  * What a checkpoint of a GPT says beside its tensors, so that {@link gptFromCheckpoint} needs nothing else.
  *
  * @example
- * ```ts no-run
- * const checkpoint = await captureCheckpoint({ model, optimizer }, { step, ...gptMetadata({ model, tokenizer }) })
+ * ```ts
+ * const tokenizer = CharacterTokenizer.fromText('to be or not to be')
+ * const { vocabularySize } = tokenizer
+ * const sizes = gptConfiguration({ layers: 1, heads: 1, width: 8, blockSize: 8, vocabularySize })
+ * const model = new Gpt(sizes, randomKey(0))
+ * const checkpoint = await captureCheckpoint({ model }, { step: 0, ...gptMetadata({ model, tokenizer }) })
+ * console.log(gptFromCheckpoint(checkpoint).model.configuration.width) // 8
  * ```
  */
 export function gptMetadata({ model, tokenizer }: GptWithTokenizer): Record<'configuration' | 'tokenizer', JsonValue> {
