@@ -1,14 +1,41 @@
+import type { Backend, DeviceBuffer, Executable, SelectedProgram } from '@tessera/core'
 import { testBackend } from '@tessera/core/testing'
 import { describe, it } from 'vitest'
-import { wasm, wasmKernels } from './wasm.ts'
+import { WasmDevice } from './device/device.ts'
+import { Machine } from './device/machine.ts'
+import { wasmKernels } from './kernels/index.ts'
+import { canEnableRevectorizer, supportsThreads, type Variant } from './variant.ts'
+import { wasm } from './wasm.ts'
 
-for (const variant of ['plain', 'relaxed'] as const) {
-  describe(variant, () => {
-    testBackend({
-      backend: wasm({ variant }).backends![0]!,
-      kernels: wasmKernels as never,
-      run: { describe, it },
-      capabilities: { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool'], denormals: false },
-    })
-  })
+/** Formats that generated code can load, compute and store; f16, bf16 and f64 are not among them. */
+const capabilities = { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool'], denormals: false } as const
+
+const conformance = (name: string, backend: Backend): void => {
+  describe(name, () => testBackend({ backend, kernels: wasmKernels, run: { describe, it }, capabilities }))
 }
+
+conformance('plain', wasm({ variant: 'plain' }).backends![0]!)
+conformance('relaxed', wasm({ variant: 'relaxed' }).backends![0]!)
+if (canEnableRevectorizer()) conformance('wide', wasm({ variant: 'wide' }).backends![0]!)
+
+/** Plays several threads, the last one first: every step is entered by one after the other. */
+class PlayedDevice extends WasmDevice {
+  override compile(program: SelectedProgram<'wasm'>): ReturnType<WasmDevice['compile']> {
+    const executable = super.compile(program)
+    const played: Pick<Executable, 'run'> = {
+      run: (buffers: readonly DeviceBuffer[]) => {
+        executable.profileSteps(buffers, (runStep) => {
+          for (let thread = this.threads - 1; thread >= 0; thread--) runStep(thread, this.threads)
+        })
+      },
+    }
+    executable.run = played.run
+    return executable
+  }
+}
+
+const playing = (variant: Variant, shared: boolean): Backend => ({
+  name: 'wasm',
+  open: () => new PlayedDevice(new Machine(variant, { shared, threads: 3, maximumBytes: 2 ** 28 })),
+})
+conformance('relaxed, three threads', playing('relaxed', supportsThreads()))

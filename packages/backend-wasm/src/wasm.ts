@@ -1,13 +1,19 @@
-import type { Backend, Device, Kernel, Plugin, Unavailable } from '@tessera/core'
+import type { Backend, Device, Plugin, Unavailable } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
 import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
-import { fusedKernel } from './kernels/fused.ts'
-import { matmulKernel } from './kernels/matmul.ts'
-import { gatherKernel } from './kernels/gather.ts'
-import { scatterKernel } from './kernels/scatter.ts'
+import { checkWide } from './device/self-check.ts'
+import { wasmKernels } from './kernels/index.ts'
 import type { WasmKernelProgram } from './program/contract.ts'
-import { chooseVariant, supportsSimd, supportsThreads, type Variant, variants } from './variant.ts'
+import {
+  chooseVariant,
+  enableRelaxedSimdInNode20,
+  enableRevectorizer,
+  supportsSimd,
+  supportsThreads,
+  type Variant,
+  variants,
+} from './variant.ts'
 
 declare module '@tessera/core' {
   interface BackendPrograms {
@@ -17,23 +23,103 @@ declare module '@tessera/core' {
 
 /** Options of `wasm`. */
 export interface WasmOptions {
-  /** How kernels are written; by default the best that the engine has, but `wide` only on request. */
+  /** How kernels are written; by default the best that the engine has, `wide` only if asked for. */
   readonly variant?: Variant
+  /**
+   * Asks for 256-bit vectors: sets a process-wide, experimental flag of V8 in Node 24 and later on x86-64, which must happen
+   * before anything else compiles WebAssembly. Where that is impossible, or known answers come out wrong, 128 bits are used.
+   */
   readonly wide?: boolean
+  /**
+   * Threads that share the work. More than one needs shared memory (in browsers a cross-origin isolated page). At present the
+   * memory is shared but every program runs in the calling thread; a notice says so.
+   */
+  readonly threads?: number
+  /** Bytes up to which the device's memory may grow; at most, and by default, 4 GiB. */
   readonly maximumMemoryBytes?: number
 }
 
-export const wasmKernels: readonly Kernel<never, 'wasm'>[] = [fusedKernel, matmulKernel, gatherKernel, scatterKernel] as unknown as readonly Kernel<never, 'wasm'>[]
-
+/**
+ * The WebAssembly backend with its kernels, as a plugin.
+ *
+ * @throws TesseraError `OPTIONS` for options that make no sense
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, tensor } from '@tessera/core'
+ * import { wasm } from '@tessera/backend-wasm'
+ * const runtime = await createRuntime({ use: [wasm()] })
+ * console.log(runtime.device.backend, await tensor([1, 2, 3]).multiply(2).data()) // wasm Float32Array(3) [ 2, 4, 6 ]
+ * await runtime.close()
+ * ```
+ */
 export function wasm(options: WasmOptions = {}): Plugin {
-  const backend: Backend<'wasm'> = {
-    name: 'wasm',
-    async open(): Promise<Device<'wasm'> | Unavailable> {
-      if (!supportsSimd()) return { unavailable: 'the JavaScript engine has no WebAssembly SIMD' }
-      const variant = options.variant ?? (await chooseVariant({ wide: options.wide ?? false }))
-      return new WasmDevice(new Machine(variant, { shared: false, threads: 1 }))
-    },
-  }
-  return { name: 'wasm', apiVersion: 1, backends: [backend as unknown as Backend], kernels: wasmKernels as unknown as readonly Kernel[] }
+  checkOptions(options)
+  const backend: Backend<'wasm'> = { name: 'wasm', open: () => openDevice(options) }
+  return { name: 'wasm', apiVersion: 1, backends: [backend], kernels: wasmKernels }
 }
-void supportsThreads; void variants; void TesseraError
+
+async function openDevice(options: WasmOptions): Promise<Device<'wasm'> | Unavailable> {
+  if (!supportsSimd()) return { unavailable: 'the JavaScript engine has no WebAssembly SIMD. Use the reference backend.' }
+  const variant = await variantFor(options)
+  if (typeof variant !== 'string') return variant
+  const machine = createMachine(variant, options)
+  if (variant !== 'wide') return new WasmDevice(machine)
+  const wrong = await checkWide(machine)
+  if (wrong === undefined) return new WasmDevice(machine)
+  machine.close()
+  notice(`wide vectors give a wrong result here (${wrong}); using 128-bit vectors.`)
+  return new WasmDevice(createMachine('relaxed', options))
+}
+
+function createMachine(variant: Variant, { threads = 1, maximumMemoryBytes }: WasmOptions): Machine {
+  const shared = threads > 1 && supportsThreads()
+  if (threads > 1) {
+    notice(
+      shared
+        ? `programs run in the calling thread; ${threads} threads were asked for.`
+        : `${threads} threads were asked for, but there is no shared memory (in browsers the page must be cross-origin isolated).`,
+    )
+  }
+  const memory = maximumMemoryBytes === undefined ? {} : { maximumBytes: maximumMemoryBytes }
+  return new Machine(variant, { shared, threads: 1, ...memory })
+}
+
+/** The variant to run, with the flags set that it needs. */
+async function variantFor({ variant, wide = false }: WasmOptions): Promise<Variant | Unavailable> {
+  if (variant === undefined) {
+    const chosen = await chooseVariant({ wide })
+    if (wide && chosen !== 'wide') notice('wide vectors need Node 24 or later on x86-64; using 128-bit vectors.')
+    return chosen
+  }
+  if (variant === 'plain') return variant
+  if (!(await enableRelaxedSimdInNode20())) {
+    return { unavailable: `the JavaScript engine has no relaxed SIMD, which the variant '${variant}' needs. Use 'plain'.` }
+  }
+  if (variant === 'wide') await enableRevectorizer()
+  return variant
+}
+
+function checkOptions({ variant, threads, maximumMemoryBytes }: WasmOptions): void {
+  const fail = (message: string): never => {
+    throw new TesseraError('OPTIONS', `wasm: ${message}`)
+  }
+  if (variant !== undefined && !variants.includes(variant)) {
+    fail(`there is no variant '${variant}'. Use one of ${variants.join(', ')}.`)
+  }
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256)) {
+    fail(`threads is ${threads}; it must be an integer from 1 to 256.`)
+  }
+  if (maximumMemoryBytes !== undefined && !(maximumMemoryBytes >= 2 ** 20 && maximumMemoryBytes <= 2 ** 32)) {
+    fail(`maximumMemoryBytes is ${maximumMemoryBytes}; it must be from 1 MiB (1048576) to 4 GiB (4294967296).`)
+  }
+}
+
+const given = new Set<string>()
+
+/** Tells the user, once. */
+function notice(message: string): void {
+  if (given.has(message)) return
+  given.add(message)
+  console.warn(`tessera wasm: ${message}`)
+}

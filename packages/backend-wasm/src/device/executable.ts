@@ -1,6 +1,6 @@
 import type { DeviceBuffer, Executable, SelectedProgram } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
-import { bindingSlots, link, type Linkage, measure, type PlannedCall } from '../program/link.ts'
+import { bindingSlots, type Linkage, link, measure, type PlannedCall } from '../program/link.ts'
 import { liveBuffer } from './buffer.ts'
 import type { Machine } from './machine.ts'
 import { printProgram } from './source.ts'
@@ -11,7 +11,7 @@ interface ProgramEntries {
   runStep(step: number, bindings: number, thread: number, threads: number): void
 }
 
-/** What runs one step for every thread; tests replace it to play several threads one after the other. */
+/** Runs one step as the threads that enter it. Tests play several threads, one after the other. */
 export type StepRunner = (runStep: (thread: number, threads: number) => void) => void
 
 /** A compiled program. */

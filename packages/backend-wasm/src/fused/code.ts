@@ -3,7 +3,6 @@ import { i32, i32x4, v128 } from '../assembler/index.ts'
 import { ConstantPool, type MathContext } from '../math/index.ts'
 import type { WasmEnvironment } from '../program/contract.ts'
 import type { LoweredBody } from './body.ts'
-import type { Variant } from '../variant.ts'
 import type { Words } from './words.ts'
 
 export type Vector = Expression<'v128'>
@@ -21,7 +20,7 @@ export const commonParameters = {
 export type FusedParameters = typeof commonParameters & Readonly<Record<`operand${number}`, 'i32'>>
 
 /** What the emitters of one function share: the builder, the body, words of the call's data, and vector constants. */
-export class FusedCode implements MathContext {
+export class FusedCode {
   readonly fn: FunctionBuilder<FusedParameters, 'void'>
   readonly body: LoweredBody
   readonly module: ModuleBuilder
@@ -29,6 +28,8 @@ export class FusedCode implements MathContext {
   readonly #words: Words
   readonly #start: InsertionPoint
   readonly #constants: ConstantPool
+  /** Values that `interleave` has yet to put into their locals. */
+  #waiting: { readonly local: Local<'v128'>; readonly value: Vector }[] | undefined
   #ramp: Local<'v128'> | undefined
   readonly #steps = new Map<number, Local<'i32'>>()
   readonly #counters = new Map<number, Local<'v128'>>()
@@ -49,8 +50,17 @@ export class FusedCode implements MathContext {
     this.#start = fn.insertionPoint()
   }
 
-  get variant(): Variant {
-    return this.environment.variant
+  /** For the emitters of elementary functions. */
+  get math(): MathContext {
+    // They declare locals with values only, and of vectors only.
+    const local = (_: string, name: string, value: Vector) => this.keep(value, name)
+    return {
+      fn: { local } as unknown as MathContext['fn'],
+      variant: this.environment.variant,
+      float: (value) => this.float(value),
+      integer: (bits) => this.integer(bits),
+      double: (value) => this.double(value),
+    }
   }
 
   /** A word of the call's data. */
@@ -117,7 +127,30 @@ export class FusedCode implements MathContext {
 
   /** A value in a local, so that it can be used several times. */
   keep(value: Vector, name = 'kept'): Local<'v128'> {
-    return this.fn.local('v128', name, value)
+    if (!this.#waiting) return this.fn.local('v128', name, value)
+    const local = this.fn.local('v128', name)
+    this.#waiting.push({ local, value })
+    return local
+  }
+
+  /**
+   * The same computation for each of several vectors, with the code of all of them woven together step by step, where a step ends
+   * with a local: each vector's chain of dependent instructions leaves room for those of the others, and a constant is loaded once.
+   * `emit` may call nothing that emits code but `keep`.
+   */
+  interleave(count: number, emit: (u: number) => Vector): Vector[] {
+    const chains: { readonly local: Local<'v128'>; readonly value: Vector }[][] = []
+    const results = Array.from({ length: count }, (_, u) => {
+      this.#waiting = []
+      const result = emit(u)
+      chains.push(this.#waiting)
+      this.#waiting = undefined
+      return result
+    })
+    for (let step = 0; step < (chains[0]?.length ?? 0); step++) {
+      for (const chain of chains) this.fn.set(chain[step]!.local, chain[step]!.value)
+    }
+    return results
   }
 
   /** Lanes `[0, count)` all ones, the others zero. */

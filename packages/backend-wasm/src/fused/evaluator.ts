@@ -129,7 +129,7 @@ export class Evaluator {
         this.define(id, [code.keep(code.wordSplat(`constant${value.constant}`))])
         return
       case 'compute':
-        this.#compute(id, value, varies ? block!.count : 1)
+        this.#compute(id, value, varies ? block!.count : 1, varies)
         return
       case 'reduce':
         throw new Error(`fused: reduction ${id} is used before its row was read (in ${code.fn.name})`)
@@ -148,18 +148,18 @@ export class Evaluator {
     return loadBlock(code, access, found, block)
   }
 
-  #compute(id: number, value: ComputeValue, count: number): void {
+  #compute(id: number, value: ComputeValue, count: number, isInLoop: boolean): void {
     const { code } = this
     const product = value.arguments.find((argument) => this.#absorbed.has(argument))
     const depth = 1 + value.arguments.reduce((most, argument) => Math.max(most, this.#depthOf(argument)), 0)
-    const inline = this.#uses[id] === 1 && depth < depthLimit
-    const vectors = Array.from({ length: count }, (_, u) => {
-      const result =
-        product === undefined
-          ? computeLanes(code, value, value.arguments.map((argument) => this.get(argument, u)))
-          : this.#multiplyAdd(value, product, u)
-      return inline ? result : code.keep(result)
-    })
+    // What is computed once before a loop must not move into it.
+    const inline = this.#uses[id] === 1 && depth < depthLimit && isInLoop
+    const results = code.interleave(count, (u) =>
+      product === undefined
+        ? computeLanes(code, value, value.arguments.map((argument) => this.get(argument, u)))
+        : this.#multiplyAdd(value, product, u),
+    )
+    const vectors = inline ? results : results.map((result) => code.keep(result))
     this.#scopes.at(-1)!.set(id, { vectors, depth: inline ? depth : 0 })
   }
 

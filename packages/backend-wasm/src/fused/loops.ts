@@ -138,7 +138,7 @@ export function emitLoops(
 
 /**
  * Runs the body over elements `begin` to `end` of the inner axis: as blocks of `count` vectors, then the rest vector by vector, of
- * which the last may be incomplete.
+ * which the last may be incomplete. `between` emits what comes after the whole blocks.
  */
 export function emitBlocks(
   { fn }: FusedCode,
@@ -146,6 +146,7 @@ export function emitBlocks(
   begin: Integer,
   end: Local<'i32'>,
   body: (block: Block) => void,
+  between: () => void = () => {},
 ): void {
   fn.scope(() => {
     const index = fn.local('i32', 'element', begin)
@@ -154,6 +155,7 @@ export function emitBlocks(
       body({ count, index })
       fn.increment(index, 4 * count)
     })
+    between()
     fn.while(i32.ltS(index, end), () => {
       const left = i32.sub(end, index)
       const lanes = fn.local('i32', 'lanes', 4)

@@ -71,7 +71,7 @@ export function weightOf(body: LoweredBody, ids: readonly number[]): number {
 
 /** Vectors that one round of the innermost loop computes: more when there is little to do for each. */
 export function chooseVectors(body: LoweredBody, ids: readonly number[] = body.values.map((_, id) => id)): number {
-  return weightOf(body, ids) <= 10 ? 4 : 2
+  return weightOf(body, ids) <= 60 ? 4 : 2
 }
 
 /** Rounds of nested loops. */

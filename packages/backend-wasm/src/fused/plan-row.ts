@@ -4,6 +4,7 @@ import { needed } from './evaluator.ts'
 import { generatedFunction } from './generate.ts'
 import { assemble, chooseVectors, commonWords, countOf, loopAxes, type Part, roundUp, weightOf } from './parts.ts'
 import { planPasses, type RowPlan } from './passes.ts'
+import { joinBytes } from './reductions.ts'
 import { emitRowChunks, emitRows, type RowLoops, sumBlock } from './row.ts'
 import type { Words } from './words.ts'
 
@@ -40,7 +41,7 @@ export function planRow(body: LoweredBody): WasmCallPlan {
   const structure = `${structureOf(body)}|${vectors}|${long}|${[...plan.slots.keys()]}`
   if (chunked) return planChunks(body, words, loops, rowValues, structure, rows)
   const emitted = generatedFunction(structure, body, words, (code, bases) => emitRows(code, loops, bases, rowValues))
-  return { ...assemble([{ function: emitted, body, words }]), threadScratchBytes: plan.slots.size * rowBytes }
+  return { ...assemble([{ function: emitted, body, words }]), threadScratchBytes: joinBytes + plan.slots.size * rowBytes }
 }
 
 function planChunks(
@@ -69,7 +70,7 @@ function planChunks(
     return { function: emitted, body, words }
   })
   const reductions = body.values.filter(({ kind }) => kind === 'reduce').length
-  return { ...assemble(parts), sharedScratchBytes: 16 * reductions * rows * chunks }
+  return { ...assemble(parts), threadScratchBytes: joinBytes, sharedScratchBytes: 16 * reductions * rows * chunks }
 }
 
 function heaviestPass(body: LoweredBody, { passes }: RowPlan): readonly number[] {

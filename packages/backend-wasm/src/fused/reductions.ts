@@ -44,12 +44,6 @@ export function createAccumulator(code: FusedCode, reduction: Reduction): Accumu
   }
 }
 
-/** Forgets everything. */
-export function resetAccumulator(code: FusedCode, reduction: Reduction, { value, nan }: Accumulator): void {
-  code.fn.set(value, identity(code, reduction))
-  if (nan) code.fn.set(nan, code.integer(0))
-}
-
 /** Takes in one element for each lane; with a mask only where it is set. */
 export function accumulate(code: FusedCode, reduction: Reduction, { value, nan }: Accumulator, element: Vector, mask?: Vector): void {
   const { fn } = code
@@ -72,8 +66,36 @@ export function accumulateProduct(code: FusedCode, { value }: Accumulator, a: Ve
   code.fn.set(value, relaxed ? f32x4.relaxedMadd(factor, other, value) : f32x4.add(value, f32x4.mul(factor, other)))
 }
 
-/** Adds what one accumulator has seen to another one. */
-export function mergeAccumulators(code: FusedCode, reduction: Reduction, into: Accumulator, from: Accumulator): void {
+/** Bytes at the start of each thread's scratch memory that `joinAccumulators` uses. */
+export const joinBytes = 128
+
+/**
+ * Adds what several accumulators have seen to another one, pairwise. They go through memory side by side: stores are what V8's
+ * revectoriser starts from when it looks for pairs of vectors.
+ */
+export function joinAccumulators(code: FusedCode, reduction: Reduction, into: Accumulator, accumulators: readonly Accumulator[]): void {
+  const { fn } = code
+  if (code.environment.variant === 'wide') {
+    const address = fn.parameters.threadScratch
+    for (const vectors of [accumulators.map(({ value }) => value), accumulators.flatMap(({ nan }) => nan ?? [])]) {
+      vectors.forEach((vector, u) => {
+        fn.store('v128', address, vector, 16 * u)
+      })
+      vectors.forEach((vector, u) => {
+        fn.set(vector, v128.load(address, 16 * u))
+      })
+    }
+  }
+  let rest = accumulators
+  while (rest.length > 1) {
+    const half = rest.length / 2
+    for (let u = 0; u < half; u++) mergeAccumulators(code, reduction, rest[u]!, rest[u + half]!)
+    rest = rest.slice(0, half)
+  }
+  mergeAccumulators(code, reduction, into, rest[0]!)
+}
+
+function mergeAccumulators(code: FusedCode, reduction: Reduction, into: Accumulator, from: Accumulator): void {
   code.fn.set(into.value, combine(reduction, into.value, from.value))
   if (into.nan && from.nan) code.fn.set(into.nan, v128.or(into.nan, from.nan))
 }

@@ -11,9 +11,9 @@ import {
   accumulate,
   accumulateProduct,
   createAccumulator,
+  joinAccumulators,
+  joinBytes,
   laneResults,
-  mergeAccumulators,
-  resetAccumulator,
   rowResult,
 } from './reductions.ts'
 import { min } from './scalars.ts'
@@ -75,10 +75,8 @@ export class RowEmitter {
     const { code, loops } = this
     const { body } = code
     const reductions = pass.reductions.map((id) => body.values[id] as ReduceValue)
-    const running = reductions.map((reduction) =>
-      Array.from({ length: loops.vectors }, () => createAccumulator(code, reduction)),
-    )
-    const totals = loops.long ? reductions.map((reduction) => createAccumulator(code, reduction)) : undefined
+    // Whole blocks have an accumulator for each of their vectors; `totals` takes those in, and single vectors.
+    const totals = reductions.map((reduction) => createAccumulator(code, reduction))
     const position = this.#scratchPosition(pass, kept)
     this.#segments(bases, part, (moved) => {
       this.evaluator.scope(() => {
@@ -87,36 +85,33 @@ export class RowEmitter {
           pass.values.filter((id) => isPerElement(body, id) && !(body.variation[id]! & variesInner)),
           moved,
         )
-        const elements = (block: Block) => this.#elements(pass, moved, block, running, position, kept)
-        if (!totals) emitBlocks(code, loops.vectors, part.begin, part.end, elements)
+        const stretch = (begin: Integer, end: Local<'i32'>): void =>
+          this.evaluator.scope(() => {
+            const running = reductions.map((reduction) =>
+              Array.from({ length: loops.vectors }, () => createAccumulator(code, reduction)),
+            )
+            emitBlocks(
+              code,
+              loops.vectors,
+              begin,
+              end,
+              (block) => this.#elements(pass, moved, block, block.lanes ? totals.map((total) => [total]) : running, position, kept),
+              () => reductions.forEach((reduction, r) => joinAccumulators(code, reduction, totals[r]!, running[r]!)),
+            )
+          })
+        if (!loops.long) stretch(part.begin, part.end)
         else {
           const from = fn.local('i32', 'from', part.begin)
           fn.while(i32.ltS(from, part.end), () => {
             const to = fn.local('i32', 'to', min(code, i32.add(from, sumBlock), part.end))
-            emitBlocks(code, loops.vectors, from, to, elements)
-            reductions.forEach((reduction, r) => {
-              for (const accumulator of running[r]!) {
-                mergeAccumulators(code, reduction, totals[r]!, accumulator)
-                resetAccumulator(code, reduction, accumulator)
-              }
-            })
+            stretch(from, to)
             fn.set(from, to)
           })
         }
         if (position) fn.increment(position, i32.shl(code.word('innerExtent'), 2))
       })
     })
-    return reductions.map((reduction, r) => {
-      if (totals) return totals[r]!
-      const [first, ...rest] = running[r]! as [Accumulator, ...Accumulator[]]
-      // Pairwise: 0 + 1, 2 + 3, then their sums.
-      for (let width = 1; width <= rest.length; width *= 2) {
-        for (let u = 0; u + width < running[r]!.length; u += 2 * width) {
-          mergeAccumulators(code, reduction, running[r]![u]!, running[r]![u + width]!)
-        }
-      }
-      return first
-    })
+    return totals
   }
 
   /** Writes the values that are stored once for each row. */
@@ -131,7 +126,7 @@ export class RowEmitter {
   /** Where the current segment's elements are in each row of the scratch memory, if the pass uses it. */
   #scratchPosition(pass: RowPass, kept: ReadonlySet<number>): Local<'i32'> | undefined {
     if (pass.restored.size === 0 && kept.size === 0) return undefined
-    return this.code.fn.local('i32', 'position', this.code.fn.parameters.threadScratch)
+    return this.code.fn.local('i32', 'position', i32.add(this.code.fn.parameters.threadScratch, joinBytes))
   }
 
   #segments(bases: Bases, { segments }: Part, body: (bases: Bases) => void): void {

@@ -9,7 +9,7 @@ const functions: Partial<Record<ElementwiseName, typeof exp>> = { exp, expm1, lo
 export function transcendental(code: FusedCode, op: ElementwiseName, a: Vector): Vector {
   const emit = functions[op]
   if (!emit) throw new Error(`fused: ${op} of f32 has no vector form (in ${code.fn.name})`)
-  return emit(code, code.keep(a))
+  return emit(code.math, code.keep(a))
 }
 
 /** a to the power of b; small powers that are known when code is generated are products or roots. */
@@ -31,7 +31,7 @@ export function powerOf(code: FusedCode, a: Vector, b: Vector, known: number | u
     case -1:
       return f32x4.div(code.float(1), x)
     default:
-      return pow(code, x, code.keep(b))
+      return pow(code.math, x, code.keep(b))
   }
 }
 

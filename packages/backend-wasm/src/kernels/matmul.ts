@@ -2,8 +2,7 @@ import type { Kernel, OpCall, Operand } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
 import { mergeAxes } from '../fused/axes.ts'
 import type { WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '../program/contract.ts'
-import { matmulFunctions, matmulTuning, planMatmul } from './matmul/index.ts'
-import { matmulParameters } from './matmul/matmul.ts'
+import { matmulFunctions, matmulParameters, matmulTuning, planMatmul } from './matmul/index.ts'
 
 const matmulFunction: WasmFunction<typeof matmulParameters> = {
   name: 'matmul',

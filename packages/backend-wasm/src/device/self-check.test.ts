@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest'
+import { Machine } from './machine.ts'
+import { checkWide, knownAnswers } from './self-check.ts'
+
+const machine = () => new Machine('relaxed', { shared: false, threads: 1 })
+
+describe('checkWide', () => {
+  it('finds nothing wrong with 128-bit code, and frees its memory', async () => {
+    const used = machine()
+    expect(await checkWide(used)).toBeUndefined()
+    expect(used.memory.usedBytes).toBe(0)
+  })
+
+  it('names the kernels whose answer is not the known one', async () => {
+    const answers = knownAnswers().map((answer) =>
+      answer.name === 'rows' ? { ...answer, expected: answer.expected.map((value) => value * 1.001) } : answer,
+    )
+    expect(await checkWide(machine(), answers)).toBe('rows')
+  })
+})

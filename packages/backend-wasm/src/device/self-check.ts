@@ -1,0 +1,205 @@
+import type { FusedBody, OpCall, Operand, Program, SelectedProgram, Shape } from '@tessera/core'
+import { formatOf, rowMajorView, sizeOf } from '@tessera/core'
+import { wasmKernels } from '../kernels/index.ts'
+import { WasmDevice } from './device.ts'
+import type { Machine } from './machine.ts'
+
+/** A call with operands of known content, and what it must give. */
+export interface KnownAnswer {
+  readonly name: string
+  readonly call: (operands: readonly Operand[]) => OpCall
+  readonly inputs: readonly (Float32Array | Uint32Array)[]
+  readonly shapes: readonly Shape[]
+  readonly expected: Float64Array
+  readonly tolerance: number
+}
+
+/**
+ * Computes known answers with code as the optimising compiler makes it, which is where the revectoriser works. Gives the name of
+ * the first kernel family whose result is wrong, and then turns the revectoriser off.
+ */
+export async function checkWide(machine: Machine, answers = knownAnswers()): Promise<string | undefined> {
+  const device = new WasmDevice(machine)
+  setV8Flags('--no-liftoff')
+  try {
+    for (const answer of answers) {
+      const result = await compute(device, answer)
+      const isWrong = answer.expected.some((wanted, i) => !(Math.abs(result[i]! - wanted) <= answer.tolerance * Math.max(1, Math.abs(wanted))))
+      if (!isWrong) continue
+      setV8Flags('--no-experimental-wasm-revectorize')
+      return answer.name
+    }
+    return undefined
+  } finally {
+    setV8Flags('--liftoff')
+  }
+}
+
+/** Only Node has the revectoriser. */
+function setV8Flags(flags: string): void {
+  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): { setFlagsFromString(flags: string): void } } }
+  process?.getBuiltinModule?.('node:v8').setFlagsFromString(flags)
+}
+
+async function compute(device: WasmDevice, { call, inputs, shapes, expected }: KnownAnswer): Promise<Float32Array | Uint32Array> {
+  const dtype = inputs[0] instanceof Uint32Array ? 'u32' : 'f32'
+  const operands = shapes.map((shape, buffer): Operand => ({ buffer, dtype, view: rowMajorView(shape) }))
+  const calls = [call(operands)]
+  const ids = operands.map(({ buffer }) => buffer)
+  const program: Program = {
+    buffers: shapes.map((shape, id) => ({
+      id,
+      byteLength: sizeOf(shape) * formatOf(dtype).bytes,
+      role: id < inputs.length ? 'input' : 'output',
+    })),
+    calls,
+    inputs: ids.slice(0, inputs.length),
+    outputs: ids.slice(inputs.length),
+    arenaBytes: 0,
+  }
+  const kernel = wasmKernels.find(({ op }) => op === calls[0]!.op)!
+  const selected = { program, calls: [{ call: calls[0]!, kernel, estimatedMicroseconds: 0 }] } as unknown as SelectedProgram<'wasm'>
+  const buffers = program.buffers.map(({ byteLength }) => device.allocate(byteLength))
+  inputs.forEach((values, i) => {
+    device.write(buffers[i]!, new Uint8Array(values.buffer))
+  })
+  const executable = device.compile(selected)
+  executable.run(buffers)
+  const bytes = await device.read(buffers.at(-1)!, expected.length * 4)
+  executable.dispose()
+  for (const buffer of buffers) device.free(buffer)
+  return dtype === 'u32' ? new Uint32Array(bytes.buffer) : new Float32Array(bytes.buffer)
+}
+
+/** Small numbers without a pattern. */
+const numbers = (count: number, scale: number): Float32Array =>
+  Float32Array.from({ length: count }, (_, i) => (((i * 7919 + 13) % 31) - 15) * scale)
+
+/** A product and each kind of generated code. */
+export function knownAnswers(): KnownAnswer[] {
+  return [matmulAnswer(37, 67, 45), mapAnswer(203), integerAnswer(203), softmaxAnswer(5, 203), columnAnswer(67, 83)]
+}
+
+/** Integers below 2^24 are exact however they are added. */
+function matmulAnswer(rows: number, depth: number, columns: number): KnownAnswer {
+  const [a, b] = [numbers(rows * depth, 1), numbers(depth * columns, 1)]
+  const expected = new Float64Array(rows * columns)
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < depth; k++) {
+      for (let j = 0; j < columns; j++) expected[i * columns + j]! += a[i * depth + k]! * b[k * columns + j]!
+    }
+  }
+  return {
+    name: 'matmul',
+    call: ([x, y, z]) => ({ op: 'matmul', attributes: {}, inputs: [x!, y!], outputs: [z!] }),
+    inputs: [a, b],
+    shapes: [
+      [rows, depth],
+      [depth, columns],
+      [rows, columns],
+    ],
+    expected,
+    tolerance: 0,
+  }
+}
+
+type Instructions = FusedBody['instructions']
+
+function fusedCall(body: Pick<FusedBody, 'kind' | 'domain' | 'instructions'>, inputs: readonly Operand[], output: Operand): OpCall<'fused'> {
+  const { kind, domain, instructions } = body
+  const attributes = { kind, domain, instructions, rowAxes: kind === 'row' ? 1 : 0, reducedStart: 0, reducedEnd: kind === 'column' ? 1 : 0, stores: [instructions.length - 1] }
+  const strides = kind === 'column' ? [0, 1] : output.view.strides
+  return { op: 'fused', attributes, inputs, outputs: [{ ...output, view: { ...output.view, shape: domain, strides } }] }
+}
+
+const load = (input: number, dtype: 'f32' | 'u32' = 'f32') => ({ kind: 'load', input, dtype }) as const
+const constant = (value: number, dtype: 'f32' | 'u32' = 'f32') => ({ kind: 'constant', value, dtype }) as const
+const compute1 = (op: 'exp' | 'tanh' | 'squareRoot' | 'reciprocal', a: number) => ({ kind: 'compute', op, arguments: [a], dtype: 'f32' }) as const
+const compute2 = (
+  op: 'add' | 'subtract' | 'multiply' | 'divide' | 'maximum' | 'xor' | 'or' | 'shiftLeft' | 'shiftRight',
+  a: number,
+  b: number,
+  dtype: 'f32' | 'u32' = 'f32',
+) => ({ kind: 'compute', op, arguments: [a, b], dtype }) as const
+const reduce = (op: 'reduceSum' | 'reduceMaximum', argument: number) => ({ kind: 'reduce', op, argument, dtype: 'f32' }) as const
+
+/** tanh(x) / √(eˣ) + max(x, y) */
+function mapAnswer(count: number): KnownAnswer {
+  const [x, y] = [numbers(count, 0.125), numbers(count, -0.25)]
+  const instructions: Instructions = [
+    load(0),
+    load(1),
+    compute1('tanh', 0),
+    compute1('exp', 0),
+    compute1('squareRoot', 3),
+    compute2('divide', 2, 4),
+    compute2('maximum', 0, 1),
+    compute2('add', 5, 6),
+  ]
+  return {
+    name: 'elementwise arithmetic',
+    call: ([a, b, c]) => fusedCall({ kind: 'map', domain: [count], instructions }, [a!, b!], c!),
+    inputs: [x, y],
+    shapes: [[count], [count], [count]],
+    expected: Float64Array.from(x, (value, i) => Math.tanh(value) / Math.sqrt(Math.exp(value)) + Math.max(value, y[i]!)),
+    tolerance: 1e-5,
+  }
+}
+
+/** One round of a counter-based random generator: a product, a rotation and an exclusive or. */
+function integerAnswer(count: number): KnownAnswer {
+  const x = Uint32Array.from({ length: count }, (_, i) => Math.imul(i + 1, 0x9e3779b1))
+  const instructions: Instructions = [
+    load(0, 'u32'),
+    constant(0x85ebca6b, 'u32'),
+    compute2('multiply', 0, 1, 'u32'),
+    constant(13, 'u32'),
+    constant(19, 'u32'),
+    compute2('shiftLeft', 2, 3, 'u32'),
+    compute2('shiftRight', 2, 4, 'u32'),
+    compute2('or', 5, 6, 'u32'),
+    compute2('add', 7, 0, 'u32'),
+    compute2('xor', 8, 2, 'u32'),
+  ]
+  const expected = Float64Array.from(x, (value) => {
+    const product = Math.imul(value, 0x85ebca6b)
+    return ((((product << 13) | (product >>> 19)) + value) ^ product) >>> 0
+  })
+  const call = ([a, b]: readonly Operand[]) => fusedCall({ kind: 'map', domain: [count], instructions }, [a!], b!)
+  return { name: 'integer arithmetic', call, inputs: [x], shapes: [[count], [count]], expected, tolerance: 0 }
+}
+
+function softmaxAnswer(rows: number, length: number): KnownAnswer {
+  const x = numbers(rows * length, 0.25)
+  const domain = [rows, length]
+  const instructions: Instructions = [
+    load(0),
+    reduce('reduceMaximum', 0),
+    compute2('subtract', 0, 1),
+    compute1('exp', 2),
+    reduce('reduceSum', 3),
+    compute1('reciprocal', 4),
+    compute2('multiply', 3, 5),
+  ]
+  const expected = new Float64Array(rows * length)
+  for (let row = 0; row < rows; row++) {
+    const values = Array.from(x.subarray(row * length, (row + 1) * length), Math.exp)
+    const total = values.reduce((sum, value) => sum + value, 0)
+    values.forEach((value, i) => {
+      expected[row * length + i] = value / total
+    })
+  }
+  const call = ([a, b]: readonly Operand[]) => fusedCall({ kind: 'row', domain, instructions }, [a!], b!)
+  return { name: 'rows', call, inputs: [x], shapes: [domain, domain], expected, tolerance: 1e-5 }
+}
+
+function columnAnswer(rows: number, columns: number): KnownAnswer {
+  const x = numbers(rows * columns, 1)
+  const expected = new Float64Array(columns)
+  x.forEach((value, i) => {
+    expected[i % columns]! += value * value
+  })
+  const instructions: Instructions = [load(0), compute2('multiply', 0, 0), reduce('reduceSum', 1)]
+  const call = ([a, b]: readonly Operand[]) => fusedCall({ kind: 'column', domain: [rows, columns], instructions }, [a!], b!)
+  return { name: 'columns', call, inputs: [x], shapes: [[rows, columns], [columns]], expected, tolerance: 0 }
+}
