@@ -32,16 +32,11 @@ type PackBuilder = FunctionBuilder<typeof packParameters, 'void'>
  */
 export function emitPackA(module: ModuleBuilder, tuning: MatmulTuning): PackFunction {
   const panels = Array.from({ length: tuning.rows }, (_, i) => emitPackAPanel(module, i + 1))
-  return module.function('matmulPackA', packParameters, 'void', (fn, parameters) => {
-    const { source, step, kStep, count, k, destination } = parameters
-    const call = (rows: number) => fn.call(panels[rows - 1]!, { source, step, kStep, count: rows, k, destination })
-    fn.while(i32.geS(count, tuning.rows), () => {
-      call(tuning.rows)
-      fn.increment(source, i32.mul(step, tuning.rows))
-      fn.increment(destination, i32.mul(k, 4 * tuning.rows))
-      fn.increment(count, -tuning.rows)
-    })
-    for (let rows = 1; rows < tuning.rows; rows++) fn.if(i32.eq(count, rows), () => call(rows))
+  return emitPack(module, 'matmulPackA', tuning.rows, (fn, part, full) => {
+    if (full) part(panels[tuning.rows - 1]!, tuning.rows)
+    else
+      for (let rows = 1; rows < tuning.rows; rows++)
+        fn.if(i32.eq(part.count, rows), () => part(panels[rows - 1]!, rows))
   })
 }
 
@@ -99,19 +94,48 @@ function emitPackAPanel(module: ModuleBuilder, rows: number): PackFunction {
  */
 export function emitPackB(module: ModuleBuilder, tuning: MatmulTuning): PackFunction {
   const panels = tuning.widths.map((vectors) => emitPackBPanel(module, vectors))
-  const columns = tileColumns(tuning)
-  return module.function('matmulPackB', packParameters, 'void', (fn, parameters) => {
-    const { source, step, kStep, count, k, destination } = parameters
-    const call = (index: number, width: Operand<'i32'>) =>
-      fn.call(panels[index]!, { source, step, kStep, count: width, k, destination })
-    fn.while(i32.geS(count, columns), () => {
-      call(0, columns)
-      fn.increment(source, i32.mul(step, columns))
-      fn.increment(destination, i32.mul(k, 4 * columns))
-      fn.increment(count, -columns)
-    })
-    fn.if(i32.gtS(count, 0), () => {
-      chooseWidth(fn, tuning, count, (index) => call(index, count))
+  return emitPack(module, 'matmulPackB', tileColumns(tuning), (fn, part, full) => {
+    if (full) part(panels[0]!, tileColumns(tuning))
+    else chooseWidth(fn, tuning, part.count, (index) => part(panels[index]!, 4 * tuning.widths[index]!))
+  })
+}
+
+/** Depth that is packed for all panels before the next, where source rows run across the panels: their cache lines serve several panels. */
+const sliceDepth = 16
+
+/** Calls a function that packs one panel of the given width. */
+interface PackPart {
+  (panel: PackFunction, width: number): void
+  /** Rows or columns of the panel. */
+  readonly count: Local<'i32'>
+}
+
+/** Emits the loop over panels; `emitPart` packs a full panel or the last, partial one. */
+function emitPack(
+  module: ModuleBuilder,
+  name: string,
+  width: number,
+  emitPart: (fn: PackBuilder, part: PackPart, full: boolean) => void,
+): PackFunction {
+  return module.function(name, packParameters, 'void', (fn, { source, step, kStep, count, k, destination }) => {
+    const slice = fn.local('i32', 'slice', select(i32.eq(step, 4), i32.const(sliceDepth), k))
+    fn.forRange(0, k, slice, (done) => {
+      const depth = fn.local('i32', 'depth', i32.sub(k, done))
+      fn.if(i32.gtS(depth, slice), () => fn.set(depth, slice))
+      const from = fn.local('i32', 'from', i32.add(source, i32.mul(done, kStep)))
+      const into = fn.local('i32', 'into', destination)
+      const rest = fn.local('i32', 'rest', count)
+      const part = (panel: PackFunction, panelWidth: number) => {
+        const target = i32.add(into, i32.mul(done, 4 * panelWidth))
+        fn.call(panel, { source: from, step, kStep, count: rest, k: depth, destination: target })
+      }
+      fn.while(i32.geS(rest, width), () => {
+        emitPart(fn, Object.assign(part, { count: rest }), true)
+        fn.increment(from, i32.mul(step, width))
+        fn.increment(into, i32.mul(k, 4 * width))
+        fn.increment(rest, -width)
+      })
+      fn.if(i32.gtS(rest, 0), () => emitPart(fn, Object.assign(part, { count: rest }), false))
     })
   })
 }
@@ -163,7 +187,7 @@ function copyBRows(fn: PackBuilder, vectors: number): void {
     fn.increment(k, -1)
   }
   fn.if(
-    i32.eq(count, 4 * vectors),
+    i32.geS(count, 4 * vectors),
     () => {
       fn.while(i32.gtS(k, 0), () => {
         copyFloats(fn, destination, source, 4 * vectors)

@@ -42,9 +42,11 @@ export type PanelFunction = FunctionHandle<typeof panelParameters, 'void'>
 export function emitPanels(module: ModuleBuilder, tuning: MatmulTuning): PanelFunction[] {
   return tuning.widths.map((vectors) => {
     const tiles = (layout: ALayout) =>
-      Array.from({ length: tuning.rows }, (_, i) =>
-        emitTile(module, tuning.variant, { rows: i + 1, vectors }, layout, tuning.unroll),
-      )
+      Array.from({ length: tuning.rows }, (_, i) => {
+        // Partial tiles run once for many full ones; their code is kept short.
+        const unroll = i + 1 === tuning.rows ? tuning.unroll : Math.min(2, tuning.unroll)
+        return emitTile(module, tuning.variant, { rows: i + 1, vectors }, layout, unroll)
+      })
     return emitPanel(module, tuning, `matmulPanel${4 * vectors}`, tiles('columns'), tiles('rows'))
   })
 }

@@ -227,9 +227,9 @@ function swap(problem: Problem): void {
 }
 
 function chooseMethod({ m, n, k, layouts: { a, b, c } }: Problem): keyof typeof method {
-  if (m > 4 || k === 0) return 'tiles'
-  if (b.columnStride === 1 && n >= 8 && (c.columnStride === 1 || n === 1)) return 'axpy'
-  if (b.rowStride === 1 && k >= 8 && (a.columnStride === 1 || k === 1)) return 'dot'
+  if (k === 0) return 'tiles'
+  if (m <= 4 && b.columnStride === 1 && n >= 8 && c.columnStride === 1) return 'axpy'
+  if (m <= 8 && b.rowStride === 1 && k >= 8 && a.columnStride === 1) return 'dot'
   return 'tiles'
 }
 

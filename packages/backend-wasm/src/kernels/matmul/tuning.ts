@@ -7,7 +7,7 @@ export interface MatmulTuning {
   readonly rows: number
   /** Vectors of four columns in a tile, widest first; the narrower ones serve the last columns. */
   readonly widths: readonly [number, ...number[]]
-  /** Steps of k in one round of a tile's loop. */
+  /** Steps of k in one round of a full tile's loop. */
   readonly unroll: number
 }
 
@@ -16,10 +16,10 @@ export interface MatmulTuning {
  * @param spillsEarly engines before V8 13 (Node 20 and 22) spill from twelve accumulators on
  */
 export function matmulTuning(variant: Variant, spillsEarly = engineSpillsEarly()): MatmulTuning {
-  if (variant === 'wide') return { variant, rows: 6, widths: [4, 2], unroll: 2 }
+  if (variant === 'wide') return { variant, rows: 6, widths: [4, 2], unroll: 4 }
   if (spillsEarly) return { variant, rows: 4, widths: [2, 1], unroll: 1 }
-  if (variant === 'relaxed') return { variant, rows: 6, widths: [2, 1], unroll: 2 }
-  return { variant, rows: 5, widths: [2, 1], unroll: 2 }
+  if (variant === 'relaxed') return { variant, rows: 6, widths: [2, 1], unroll: 4 }
+  return { variant, rows: 5, widths: [2, 1], unroll: 4 }
 }
 
 function engineSpillsEarly(): boolean {

@@ -1,0 +1,125 @@
+import type { Local, ModuleBuilder } from '../../assembler/index.ts'
+import { f32, f32x4, i32, v128 } from '../../assembler/index.ts'
+import type { PartBuilder, Steps } from './addend.ts'
+import { prepareAddend } from './addend.ts'
+import { strideBytes, word } from './descriptor.ts'
+import { multiplyAdd } from './tile.ts'
+import type { PartFunction } from './tiles.ts'
+import { partParameters, tileScratchBytes } from './tiles.ts'
+import type { MatmulTuning } from './tuning.ts'
+
+/**
+ * Emits the product of a few rows with a column-major B: every element of C is a dot product of adjacent floats, for two rows and two
+ * columns or one row and four columns at a time. Each element sums eight interleaved parts of k, then the rest of k, then the addend, in the
+ * same order wherever it stands.
+ */
+export function emitDot(module: ModuleBuilder, tuning: MatmulTuning): PartFunction {
+  return module.function('matmulDot', partParameters, 'void', (fn, parameters) => {
+    const { descriptor, a, b, addend, c, m, n } = parameters
+    const steps = prepareAddend(fn)
+    const aRow = fn.local('i32', 'aRow', strideBytes(descriptor, 'aRowStride'))
+    const bColumn = fn.local('i32', 'bColumn', strideBytes(descriptor, 'bColumnStride'))
+    const k = fn.local('i32', 'k', word(descriptor, 'k'))
+    const rows = (rowCount: number, columnCounts: readonly number[]) => {
+      fn.while(i32.geS(m, rowCount), () => {
+        const right = fn.local('i32', 'right', b)
+        const added = fn.local('i32', 'added', addend)
+        const target = fn.local('i32', 'target', c)
+        const rest = fn.local('i32', 'rest', n)
+        for (const columnCount of columnCounts) {
+          fn.while(i32.geS(rest, columnCount), () => {
+            dotProducts(fn, tuning, rowCount, columnCount, { aRow, bColumn, k, right, added, target, steps })
+            fn.increment(right, i32.mul(bColumn, columnCount))
+            fn.increment(added, i32.mul(steps.addendColumn, columnCount))
+            fn.increment(target, i32.mul(steps.cColumn, columnCount))
+            fn.increment(rest, -columnCount)
+          })
+        }
+        fn.increment(a, i32.mul(aRow, rowCount))
+        fn.increment(addend, i32.mul(steps.addendRow, rowCount))
+        fn.increment(c, i32.mul(steps.cRow, rowCount))
+        fn.increment(m, -rowCount)
+      })
+    }
+    rows(2, [2, 1])
+    rows(1, [4, 1])
+  })
+}
+
+/** Addresses and steps of a group of dot products. */
+type DotAddresses = Record<'aRow' | 'bColumn' | 'k' | 'right' | 'added' | 'target', Local<'i32'>> & {
+  readonly steps: Steps
+}
+
+/** The elements of C at `target` in `rowCount` rows and `columnCount` columns. */
+function dotProducts(
+  fn: PartBuilder,
+  tuning: MatmulTuning,
+  rowCount: number,
+  columnCount: number,
+  at: DotAddresses,
+): void {
+  fn.scope(() => {
+    const { a, scratch } = fn.parameters
+    const pointers = (count: number, first: Local<'i32'>, step: Local<'i32'>) => {
+      const list = Array.from({ length: count }, () => fn.local('i32', 'pointer'))
+      list.forEach((pointer, i) => {
+        fn.set(pointer, i === 0 ? first : i32.add(list[i - 1]!, step))
+      })
+      return list
+    }
+    const rows = pointers(rowCount, a, at.aRow)
+    const columns = pointers(columnCount, at.right, at.bColumn)
+    const zero = v128.const(new Int32Array(4))
+    const sums = rows.map(() =>
+      columns.map(() => [0, 16].map((offset) => ({ offset, sum: fn.local('v128', 'sum', zero) }))),
+    )
+    const rest = fn.local('i32', 'rest', at.k)
+    fn.while(i32.geS(rest, 8), () => {
+      const load = (pointer: Local<'i32'>) =>
+        [0, 16].map((offset) => fn.local('v128', 'part', v128.load(pointer, offset)))
+      const left = rows.map(load)
+      columns.forEach((column, j) => {
+        const right = load(column)
+        left.forEach((parts, i) => {
+          sums[i]![j]!.forEach(({ sum }, half) => {
+            fn.set(sum, multiplyAdd(tuning.variant, parts[half]!, right[half]!, sum))
+          })
+        })
+      })
+      for (const pointer of [...rows, ...columns]) fn.increment(pointer, 32)
+      fn.increment(rest, -8)
+    })
+    // The detour through memory lets the revectoriser see the pair of sums as one vector of eight floats.
+    const spill = tileScratchBytes(tuning).zeros
+    const place = (i: number, j: number) => spill + 32 * (i * columnCount + j)
+    sums.forEach((row, i) => {
+      row.forEach((pair, j) => {
+        for (const { sum, offset } of pair) fn.store('v128', scratch, sum, place(i, j) + offset)
+      })
+    })
+    const [added, target] = [fn.local('i32', 'added'), fn.local('i32', 'target')]
+    rows.forEach((row, i) => {
+      columns.forEach((column, j) => {
+        fn.scope(() => {
+          const both = fn.local(
+            'v128',
+            'both',
+            f32x4.add(v128.load(scratch, place(i, j)), v128.load(scratch, place(i, j) + 16)),
+          )
+          fn.set(both, f32x4.add(both, v128.shuffle32(both, both, [2, 3, 0, 1])))
+          const total = fn.local('f32', 'total', f32.add(f32x4.extractLane(both, 0), f32x4.extractLane(both, 1)))
+          const offset = fn.local('i32', 'offset', 0)
+          fn.repeat(rest, () => {
+            fn.set(total, f32.add(total, f32.mul(f32.load(i32.add(row, offset)), f32.load(i32.add(column, offset)))))
+            fn.increment(offset, 4)
+          })
+          const { addendRow, addendColumn, cRow, cColumn } = at.steps
+          fn.set(added, i32.add(at.added, i32.add(i32.mul(addendRow, i), i32.mul(addendColumn, j))))
+          fn.set(target, i32.add(at.target, i32.add(i32.mul(cRow, i), i32.mul(cColumn, j))))
+          fn.store('f32', target, f32.add(total, f32.load(added)))
+        })
+      })
+    })
+  })
+}
