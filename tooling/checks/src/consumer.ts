@@ -59,7 +59,8 @@ function writeProject(folder: string, packed: readonly PackedPackage[]): string[
     strict: true,
     noEmit: true,
     target: 'es2022',
-    lib: ['es2023', 'dom', 'dom.iterable'],
+    // The declarations of core name `Symbol.dispose`.
+    lib: ['es2023', 'esnext.disposable', 'dom', 'dom.iterable'],
     skipLibCheck: false,
     verbatimModuleSyntax: true,
     typeRoots: [join(root, 'node_modules/@types')],

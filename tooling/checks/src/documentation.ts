@@ -1,10 +1,11 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { type CodeBlock, readCodeBlocks, readComments } from './documentation-blocks.ts'
 import { type Importable, printMissingImports } from './example-imports.ts'
 import { type PublicNames, readPublicNames } from './exports.ts'
 import { resolveBinary } from './pack.ts'
-import { runProgram } from './process.ts'
+import { runProgram, startProgram } from './process.ts'
 import type { Findings } from './report.ts'
 import { listPublicPackages, listSources, root } from './workspace.ts'
 
@@ -50,7 +51,7 @@ function listImportable(names: ReadonlyMap<string, PublicNames>, own: string): M
  * Type-checks every TypeScript and JavaScript block of the documentation, examples in comments included, and runs each as
  * a module of its own.
  */
-export function checkDocumentation(): Findings {
+export async function checkDocumentation(): Promise<Findings> {
   const blocks = listBlocks().map((block) => ({
     ...block,
     file: `${block.page.replaceAll(/[^\w.-]/g, '-')}.${block.line}.ts`,
@@ -71,9 +72,13 @@ export function checkDocumentation(): Findings {
   const types = runProgram(process.execPath, [tsc, '-p', outputFolder], { cwd: outputFolder })
   if (!types.ok) errors.push(`code blocks do not type-check (line numbers are those of the page):\n${types.output}`)
   const runnable = blocks.filter(({ run }) => run)
-  for (const { file, page, line } of runnable) {
-    const outcome = runProgram(process.execPath, [join(outputFolder, file)], { cwd: root, timeout })
-    if (!outcome.ok) errors.push(`${page}:${line}: the code block fails:\n${outcome.output}`)
+  const queue = runnable.values()
+  const work = async (): Promise<void> => {
+    for (const { file, page, line } of queue) {
+      const outcome = await startProgram(process.execPath, [join(outputFolder, file)], { cwd: root, timeout })
+      if (!outcome.ok) errors.push(`${page}:${line}: the code block fails:\n${outcome.output}`)
+    }
   }
+  await Promise.all(Array.from({ length: availableParallelism() }, work))
   return { errors, summary: `${blocks.length} code blocks, ${runnable.length} of them run` }
 }
