@@ -80,7 +80,7 @@ const functions = {
     emit: exp,
     exact: Math.exp,
     bound: 1.3,
-    range: [-87.33, 88.72],
+    range: [-86.98, 88.72],
     at: [
       [-infinity, 0],
       [infinity, infinity],
@@ -94,7 +94,7 @@ const functions = {
     emit: exp2,
     exact: (x: number) => 2 ** x,
     bound: 1.3,
-    range: [-126, 127.99],
+    range: [-125.49, 127.99],
     at: [
       [-infinity, 0],
       [128, infinity],

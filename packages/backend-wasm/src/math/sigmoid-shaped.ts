@@ -1,5 +1,5 @@
 import type { Local } from '../assembler/index.ts'
-import { f32x4, i32x4, v128 } from '../assembler/index.ts'
+import { f32x4, v128 } from '../assembler/index.ts'
 import type { MathContext, Vector } from './context.ts'
 import { keep, multiplyAdd, polynomial, selectLanes } from './context.ts'
 import { expm1Parts } from './exponential.ts'
@@ -14,9 +14,9 @@ function boundedMagnitude(context: MathContext, x: Local<'v128'>, bound: number)
 /** The hyperbolic tangent, as m / (m + 2) with m = e^(2|x|) − 1. At most 2.5 ulp, never beyond ±1. */
 export function tanh(context: MathContext, x: Local<'v128'>): Vector {
   const magnitude = boundedMagnitude(context, x, 10)
-  const { small, shifted } = expm1Parts(context, keep(context, f32x4.add(magnitude, magnitude)))
+  const { small, power } = expm1Parts(context, keep(context, f32x4.add(magnitude, magnitude)), 0)
   const one = context.float(1)
-  const scale = keep(context, i32x4.add(one, i32x4.shl(shifted, 23)))
+  const scale = keep(context, power)
   const m = keep(context, multiplyAdd(context, scale, small, f32x4.sub(scale, one)))
   const result = f32x4.div(m, f32x4.add(m, context.float(2)))
   return v128.or(result, v128.and(x, context.integer(signBit)))
