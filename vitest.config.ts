@@ -29,6 +29,8 @@ export default defineConfig(({ mode }) => {
   return {
     resolve: { alias: mode === 'dist' ? builtPackages : [] },
     test: {
+      // Tests that train or compile a lot share two cores with others.
+      testTimeout: 60_000,
       projects: packages
         .filter((target) => mode !== 'dist' || usesPublishedPackages(target))
         .map(({ folder, manifest }) => ({
