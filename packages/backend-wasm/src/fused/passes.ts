@@ -68,7 +68,7 @@ export function planPasses(body: LoweredBody, mayKeep: boolean): RowPlan {
     const restored = new Set<number>()
     const reloaded = new Map<number, number>()
     const values = needed(body, roots, (id) => {
-      if (!isPerElement(body, id) || body.values[id]!.kind === 'load') return false
+      if (!(body.variation[id]! & variesInner) || body.values[id]!.kind === 'load') return false
       const access = stored.get(id)
       if (access !== undefined) reloaded.set(id, access)
       else if (mayKeep && evaluated.has(id) && weightOf(body, id, weights) >= keepWeight) restored.add(id)

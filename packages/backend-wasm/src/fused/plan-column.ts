@@ -6,8 +6,11 @@ import { generatedFunction } from './generate.ts'
 import { addLoopAxis } from './loops.ts'
 import { assemble, chooseVectors, commonWords, countAxis, countOf, loopAxes, type Part, roundUp } from './parts.ts'
 
-/** Rows of a column reduction that are added up in one go. */
+/** Rows of a column reduction that are added up in one go, unless that makes too many results to join. */
 const columnRows = 256
+const mostChunks = 1024
+/** Results of chunks, in elements, beyond which there are no more chunks than rows of one. */
+const mostPartials = 2 ** 20
 
 /** How a column body runs. */
 export function planColumn(body: FusedBody, inputs: readonly PlacedOperand[], outputs: readonly PlacedOperand[]): WasmCallPlan {
@@ -16,7 +19,8 @@ export function planColumn(body: FusedBody, inputs: readonly PlacedOperand[], ou
   const rows = countOf(direct.middle)
   const first = direct.middle[0]?.extent ?? 1
   const otherRows = first === 0 ? 0 : rows / first
-  const perChunk = Math.max(Math.ceil(columnRows / Math.max(otherRows, 1)), Math.ceil(first / columnRows))
+  const most = Math.max(columnRows, Math.min(mostChunks, Math.floor(mostPartials / (countOf(direct.outer) * direct.inner.extent))))
+  const perChunk = Math.max(Math.ceil(columnRows / Math.max(otherRows, 1)), Math.ceil(first / most))
   const chunks = rows > 2 * columnRows ? Math.ceil(first / perChunk) : 1
   if (chunks <= 1) return assemble([columnPart(direct, 1, Math.max(first, 1), 0)])
   // Each chunk's results go to scratch memory, and a second reduction joins them.

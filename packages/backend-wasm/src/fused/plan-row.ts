@@ -13,6 +13,7 @@ const mostKeptBytes = 512 * 1024
 /** Fewer rows than this, if long, are divided into chunks. */
 const fewRows = 16
 const longRow = 16384
+const smallestChunk = 4096
 const mostChunks = 512
 
 /** How a row body runs. */
@@ -54,9 +55,9 @@ function planChunks(
 ): WasmCallPlan {
   const { inner } = body
   const segments = countOf(body.middle)
-  const blockSize = Math.min(inner.extent, roundUp(Math.max(sumBlock, Math.ceil((inner.extent * segments) / mostChunks)), sumBlock))
+  const blockSize = Math.min(inner.extent, roundUp(Math.ceil((inner.extent * segments) / mostChunks), smallestChunk))
   const blocks = Math.ceil(inner.extent / blockSize)
-  const least = Math.max(Math.floor(sumBlock / inner.extent), Math.ceil((segments * blocks) / mostChunks))
+  const least = Math.max(Math.floor(smallestChunk / inner.extent), Math.ceil((segments * blocks) / mostChunks))
   const segmentsPerChunk = Math.max(1, blocks > 1 ? 1 : least)
   const chunks = Math.ceil(segments / segmentsPerChunk) * blocks
   words.integer('blockSize', blockSize)

@@ -180,7 +180,7 @@ export class RowEmitter {
 }
 
 /** Elements whose sum is made at a time in long rows. */
-export const sumBlock = 4096
+export const sumBlock = 1024
 
 const vectorsOf = <T>(block: Block, make: (u: number) => T): T[] => Array.from({ length: block.count }, (_, u) => make(u))
 

@@ -1,0 +1,70 @@
+import type { OpCall, Operand, Program, ProgramBuffer } from '@tessera/core'
+import { describe, expect, it } from 'vitest'
+import type { WasmCallPlan, WasmFunction, WasmStep } from './contract.ts'
+import { functionLibrary } from './library.ts'
+import { barriersBefore, link, type PlannedCall } from './link.ts'
+
+const nothing: WasmFunction = {
+  name: 'test.nothing',
+  parameters: { address: 'i32' },
+  define: (module) => module.function('nothing', { address: 'i32' }, 'void', () => {}),
+}
+const step: WasmStep = { function: nothing, arguments: [{ kind: 'output', index: 0 }] }
+
+const operand = (buffer: number): Operand => ({ buffer, dtype: 'f32', view: { shape: [16], strides: [1], offset: 0 } })
+const call = (inputs: number[], outputs: number[], plan: WasmCallPlan = { steps: [step] }): PlannedCall => ({
+  call: { op: 'matmul', attributes: {}, inputs: inputs.map(operand), outputs: outputs.map(operand) } as OpCall,
+  plan,
+})
+
+/** Inputs 0 and 1, output 2 in the memory of 0, temporaries 3, 4 and 5, of which 3 and 5 lie at one place. */
+const buffers: readonly ProgramBuffer[] = [
+  { id: 0, byteLength: 64, role: 'input' },
+  { id: 1, byteLength: 64, role: 'input' },
+  { id: 2, byteLength: 64, role: 'output', donatedFrom: 0 },
+  { id: 3, byteLength: 64, role: 'temporary', offset: 0 },
+  { id: 4, byteLength: 64, role: 'temporary', offset: 64 },
+  { id: 5, byteLength: 64, role: 'temporary', offset: 0 },
+]
+const program: Program = { buffers, calls: [], inputs: [0, 1], outputs: [2], arenaBytes: 128 }
+const barriers = (...calls: PlannedCall[]): number[] => [...barriersBefore(program, calls)]
+
+describe('barriersBefore', () => {
+  it('lets calls run on that share nothing but what they read', () => {
+    expect(barriers(call([0, 1], [3]), call([0, 1], [4]))).toEqual([])
+  })
+
+  it('waits before reading what was written, and before overwriting what was read', () => {
+    expect(barriers(call([1], [3]), call([3], [4]))).toEqual([1])
+    expect(barriers(call([3], [4]), call([1], [3]))).toEqual([1])
+  })
+
+  it('looks at places in memory, not at names', () => {
+    expect(barriers(call([3], [4]), call([1], [5]))).toEqual([1])
+    expect(barriers(call([0], [3]), call([1], [2]))).toEqual([1])
+  })
+
+  it('forgets what happened before a barrier', () => {
+    expect(barriers(call([1], [3]), call([3], [4]), call([1], [3]), call([1], [2]))).toEqual([1, 2])
+  })
+
+  it('waits between the steps of a call, and for shared scratch memory', () => {
+    expect(barriers(call([1], [3], { steps: [step, step] }), call([1], [4]))).toEqual([1])
+    const scratch = { steps: [step], sharedScratchBytes: 64 }
+    expect(barriers(call([1], [3], scratch), call([1], [4], scratch))).toEqual([1])
+  })
+})
+
+describe('link', () => {
+  const library = functionLibrary('plain', false)
+  const linked = (given: WasmStep) => link(program, [call([1], [3], { steps: [given] })], library, 4096)
+
+  it('refuses a step with too few arguments', () => {
+    expect(() => linked({ function: nothing, arguments: [] })).toThrowError(/'test.nothing' takes 1 arguments \(address\), the step gives 0/)
+  })
+
+  it('refuses an argument of the wrong type, or an operand that the call does not have', () => {
+    expect(() => linked({ function: nothing, arguments: [{ kind: 'f32', value: 1 }] })).toThrowError(/parameter 'address' .* is i32/)
+    expect(() => linked({ function: nothing, arguments: [{ kind: 'input', index: 1 }] })).toThrowError(/parameter 'address'/)
+  })
+})
