@@ -102,6 +102,36 @@ describe('tessera-gpt train', () => {
   )
 })
 
+describe('the wasm backend', () => {
+  it.each(['plain', undefined])(
+    'trains to the losses of the reference, variant %s',
+    async (variant) => {
+      const file = join(folder, `wasm-${variant}.json`)
+      const options = [
+        '--data',
+        data,
+        '--steps',
+        '5',
+        '--samples',
+        '0',
+        '--json',
+        file,
+        '--out',
+        join(folder, `wasm-${variant}`),
+      ]
+      const backend = ['--backend', 'wasm', ...(variant === undefined ? [] : ['--variant', variant])]
+      const result = await runProgram(['train', ...tiny, ...backend, ...options])
+      expect(result).toMatchObject({ code: 0 })
+      const [figures, expected] = [readJson(file), readJson(json)]
+      expect(figures.backend).toBe('wasm')
+      if (variant !== undefined) expect(figures.variant).toBe(variant)
+      expect(figures.validationLoss).toBeCloseTo(expected.validationLoss, 4)
+      expect(figures.trainingLoss).toBeCloseTo(expected.trainingLoss, 4)
+    },
+    timeout,
+  )
+})
+
 describe('tessera-gpt sample', () => {
   const sample = (...args: string[]) =>
     runProgram(['sample', '--backend', 'reference', '--checkpoint', checkpoint, '--tokens', '40', ...args])
