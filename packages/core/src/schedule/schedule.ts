@@ -7,8 +7,8 @@ import { isRowMajor, reshapeView, rowMajorView, sliceView, type View } from '../
 import type { Limits } from '../plugin/contract.ts'
 import { buildBody, collapse, throughPlace } from './body.ts'
 import { type Group, Grouping, isIdentity } from './groups.ts'
-import { planMemory } from './memory.ts'
-import type { OpCall, Operand, Program, ProgramBuffer } from './program.ts'
+import { type Block, type DraftCall, type DraftOperand, link } from './link.ts'
+import type { Program } from './program.ts'
 import { chooseRecomputed } from './recompute.ts'
 import { ViewResolver } from './resolve.ts'
 
@@ -28,29 +28,9 @@ export interface Schedule {
   readonly liveBytes: number
 }
 
-/** Memory of a value while the program is put together. */
-interface Block {
-  readonly bytes: number
-  role: 'input' | 'output' | 'temporary'
-  index: number
-  donatedFrom?: Block
-}
-
+/** Where a value lies. */
 interface Place {
   readonly block: Block
-  readonly view: View
-}
-
-/** A call before its buffers have numbers. */
-interface DraftCall {
-  readonly op: OpCall['op']
-  readonly attributes: OpCall['attributes']
-  readonly inputs: readonly DraftOperand[]
-  readonly outputs: readonly DraftOperand[]
-}
-interface DraftOperand {
-  readonly block: Block
-  readonly dtype: Operand['dtype']
   readonly view: View
 }
 
@@ -72,8 +52,8 @@ class Scheduler {
   constructor(graph: Graph, options: ScheduleOptions) {
     this.#graph = graph
     this.#options = options
-    this.#inputs = options.inputs.map((node, index) => {
-      const block: Block = { bytes: bytesOf(node), role: 'input', index }
+    this.#inputs = options.inputs.map((node) => {
+      const block: Block = { bytes: bytesOf(node), role: 'input' }
       this.#places.set(node, { block, view: rowMajorView(node.shape) })
       return block
     })
@@ -116,7 +96,7 @@ class Scheduler {
         )
     }
     this.#copyOutputs()
-    return this.#link()
+    return link({ inputs: this.#inputs, outputs: this.#outputs, calls: this.#calls }, this.#options.limits)
   }
 
   /** Values that some group reads from memory. */
@@ -141,7 +121,6 @@ class Scheduler {
       const block: Block = {
         bytes: bytesOf(output),
         role: 'output',
-        index: i,
         ...(donor !== undefined && { donatedFrom: this.#inputs[donor]! }),
       }
       this.#outputs.push(block)
@@ -228,7 +207,7 @@ class Scheduler {
     const known = this.#places.get(node)
     if (known) return known
     const place: Place = {
-      block: { bytes: bytesOf(node), role: 'temporary', index: -1 },
+      block: { bytes: bytesOf(node), role: 'temporary' },
       view: rowMajorView(node.shape),
     }
     this.#places.set(node, place)
@@ -293,7 +272,7 @@ class Scheduler {
       const place = this.#place(base)
       return { block: place.block, dtype: input.dtype, view: throughPlace(view, place.view) }
     }
-    const block: Block = { bytes: bytesOf(input), role: 'temporary', index: -1 }
+    const block: Block = { bytes: bytesOf(input), role: 'temporary' }
     const target = { block, dtype: input.dtype, view: rowMajorView(input.shape) }
     this.#copy(input, target)
     return target
@@ -382,82 +361,6 @@ class Scheduler {
       this.#copy(output, { block, dtype: output.dtype, view: rowMajorView(output.shape) })
     })
   }
-
-  /** Gives blocks their numbers and temporaries their place in the arena. */
-  #link(): Schedule {
-    const first = new Map<Block, number>()
-    const last = new Map<Block, number>()
-    this.#calls.forEach((call, step) => {
-      for (const { block } of [...call.inputs, ...call.outputs]) {
-        if (!first.has(block)) first.set(block, step)
-        last.set(block, step)
-      }
-    })
-    this.#settleDonations()
-    const temporaries = [...first.keys()].filter((block) => block.role === 'temporary')
-    const lifetimes = temporaries.map((block) => ({
-      bytes: block.bytes,
-      first: first.get(block)!,
-      last: last.get(block)!,
-    }))
-    const plan = planMemory(lifetimes, this.#options.limits.alignment)
-    const all = [...this.#inputs, ...this.#outputs, ...temporaries]
-    const ids = new Map(all.map((block, id) => [block, id]))
-    const offsets = new Map(temporaries.map((block, i) => [block, plan.offsets[i]!]))
-    const buffers = all.map(
-      (block, id): ProgramBuffer => ({
-        id,
-        byteLength: block.bytes,
-        role: block.role,
-        ...(block.role === 'temporary' && { offset: offsets.get(block)! }),
-        ...(block.donatedFrom && { donatedFrom: ids.get(block.donatedFrom)! }),
-      }),
-    )
-    const operand = ({ block, dtype, view }: DraftOperand): Operand => ({ buffer: ids.get(block)!, dtype, view })
-    const calls = this.#calls.map(
-      (call): OpCall => ({
-        op: call.op,
-        attributes: call.attributes,
-        inputs: call.inputs.map(operand),
-        outputs: call.outputs.map(operand),
-      }),
-    )
-    const program: Program = {
-      buffers,
-      calls,
-      inputs: this.#inputs.map((block) => ids.get(block)!),
-      outputs: this.#outputs.map((block) => ids.get(block)!),
-      arenaBytes: plan.totalBytes,
-    }
-    return { program, liveBytes: plan.liveBytes }
-  }
-
-  /** An output may only be written over an input that nothing reads afterwards, or by the call that reads it last, element by element. */
-  #settleDonations(): void {
-    for (const block of this.#outputs) {
-      const donor = block.donatedFrom
-      if (!donor) continue
-      const firstWrite = this.#calls.findIndex((call) => call.outputs.some((output) => output.block === block))
-      const safe = this.#calls.every((call, step) => {
-        const reads = call.inputs.filter((input) => input.block === donor)
-        if (reads.length === 0 || step < firstWrite) return true
-        return step === firstWrite && reads.every((read) => mayOverwrite(call, read, block))
-      })
-      if (!safe) delete block.donatedFrom
-    }
-  }
-}
-
-/** True when a call that reads `read` may write its output over it. */
-function mayOverwrite(call: DraftCall, read: DraftOperand, block: Block): boolean {
-  const written = call.outputs.filter((output) => output.block === block)
-  if (call.op === 'scatter')
-    return call.inputs[0] === read && call.inputs.slice(1).every((input) => input.block !== read.block)
-  const sameView = (a: View, b: View) =>
-    a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis])
-  return (
-    call.op === 'fused' && written.every((output) => output.dtype === read.dtype && sameView(output.view, read.view))
-  )
 }
 
 function bytesOf(node: Node): number {
