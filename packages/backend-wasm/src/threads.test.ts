@@ -1,5 +1,12 @@
 import type { DeviceBuffer, Operand, SelectedProgram, TypedArray } from '@tessera/core'
-import { type BodyBuilder, compareWithReference, createRandom, ProgramBuilder, randomStorage, selectKernels } from '@tessera/core/testing'
+import {
+  type BodyBuilder,
+  compareWithReference,
+  createRandom,
+  ProgramBuilder,
+  randomStorage,
+  selectKernels,
+} from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
 import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
@@ -18,8 +25,16 @@ interface Case {
 const normalize = (body: BodyBuilder, x: number, length: number): number => {
   const scale = body.constant(1 / length)
   const centered = body.compute('subtract', x, body.compute('multiply', scale, body.reduce('reduceSum', x)))
-  const variance = body.compute('multiply', scale, body.reduce('reduceSum', body.compute('multiply', centered, centered)))
-  return body.compute('divide', centered, body.compute('squareRoot', body.compute('add', variance, body.constant(1e-5))))
+  const variance = body.compute(
+    'multiply',
+    scale,
+    body.reduce('reduceSum', body.compute('multiply', centered, centered)),
+  )
+  return body.compute(
+    'divide',
+    centered,
+    body.compute('squareRoot', body.compute('add', variance, body.constant(1e-5))),
+  )
 }
 
 const softmax = (body: BodyBuilder, x: number): number => {
@@ -27,7 +42,12 @@ const softmax = (body: BodyBuilder, x: number): number => {
   return body.compute('divide', exponentials, body.reduce('reduceSum', exponentials))
 }
 
-const rowCase = (name: string, rows: number, length: number, compute: (body: BodyBuilder, x: number, length: number) => number): Case => ({
+const rowCase = (
+  name: string,
+  rows: number,
+  length: number,
+  compute: (body: BodyBuilder, x: number, length: number) => number,
+): Case => ({
   name,
   write: (program) => {
     const [x, y] = [program.input('f32', [rows, length]), program.output('f32', [rows, length])]
@@ -64,8 +84,14 @@ const cases: readonly Case[] = [
   {
     name: 'elementwise ops on two axes, with a broadcast operand',
     write: (program) => {
-      const [x, bias, y] = [program.input('f32', [100, 77]), program.input('f32', [1, 77]), program.output('f32', [100, 77])]
-      program.map([100, 77], (body) => body.store(y, body.compute('tanh', body.compute('add', body.load(x), body.load(bias)))))
+      const [x, bias, y] = [
+        program.input('f32', [100, 77]),
+        program.input('f32', [1, 77]),
+        program.output('f32', [100, 77]),
+      ]
+      program.map([100, 77], (body) =>
+        body.store(y, body.compute('tanh', body.compute('add', body.load(x), body.load(bias)))),
+      )
     },
   },
   {
@@ -79,7 +105,11 @@ const cases: readonly Case[] = [
   {
     name: 'column sums of many rows',
     write: (program) => {
-      const [x, y, z] = [program.input('f32', [20_000, 37]), program.output('f32', [1, 37]), program.output('f32', [1, 37])]
+      const [x, y, z] = [
+        program.input('f32', [20_000, 37]),
+        program.output('f32', [1, 37]),
+        program.output('f32', [1, 37]),
+      ]
       program.column([20_000, 37], 0, 1, (body) => {
         const value = body.load(x)
         body.store(y, body.reduce('reduceSum', value))
@@ -130,17 +160,28 @@ function contents(program: ProgramBuilder, { indices = {} }: Case): TypedArray[]
 }
 
 /** Runs a program as `threads` threads would, one after the other, in the order given; gives the bytes of all outputs. */
-async function run(device: WasmDevice, builder: ProgramBuilder, inputs: readonly TypedArray[], order: readonly number[]): Promise<Uint8Array[]> {
+async function run(
+  device: WasmDevice,
+  builder: ProgramBuilder,
+  inputs: readonly TypedArray[],
+  order: readonly number[],
+): Promise<Uint8Array[]> {
   const program = builder.build()
-  const executable = device.compile(selectKernels(program, wasmKernels, 'wasm', device.limits) as SelectedProgram<'wasm'>)
-  const buffers = [...program.inputs, ...program.outputs].map((id): DeviceBuffer => device.allocate(program.buffers[id]!.byteLength))
+  const executable = device.compile(
+    selectKernels(program, wasmKernels, 'wasm', device.limits) as SelectedProgram<'wasm'>,
+  )
+  const buffers = [...program.inputs, ...program.outputs].map(
+    (id): DeviceBuffer => device.allocate(program.buffers[id]!.byteLength),
+  )
   inputs.forEach((array, i) => {
     device.write(buffers[i]!, new Uint8Array(array.buffer))
   })
   executable.profileSteps(buffers, (runStep) => {
     for (const thread of order) runStep(thread, order.length)
   })
-  const outputs = await Promise.all(buffers.slice(inputs.length).map((buffer) => device.read(buffer, buffer.byteLength)))
+  const outputs = await Promise.all(
+    buffers.slice(inputs.length).map((buffer) => device.read(buffer, buffer.byteLength)),
+  )
   for (const buffer of buffers) device.free(buffer)
   executable.dispose()
   return outputs
@@ -154,9 +195,20 @@ describe('threads', () => {
       each.write(program)
       const inputs = contents(program, each)
       const rms = each.rms ?? 2e-6
-      await compareWithReference(device, wasmKernels, program.build(), inputs, () => ({ rms, relative: 1e-4, absolute: 1e-4 }), each.name)
+      await compareWithReference(
+        device,
+        wasmKernels,
+        program.build(),
+        inputs,
+        () => ({ rms, relative: 1e-4, absolute: 1e-4 }),
+        each.name,
+      )
       const alone = await run(device, program, inputs, [0])
-      for (const order of [[0, 1], [2, 0, 1], [3, 2, 1, 0]]) {
+      for (const order of [
+        [0, 1],
+        [2, 0, 1],
+        [3, 2, 1, 0],
+      ]) {
         expect(await run(device, program, inputs, order)).toEqual(alone)
       }
     })

@@ -19,7 +19,10 @@ export class WasmBuffer implements DeviceBuffer {
 /** The buffer as one of this device, still in use. */
 export function liveBuffer(owner: object, buffer: DeviceBuffer, operation: string): WasmBuffer {
   if (!(buffer instanceof WasmBuffer) || buffer.owner !== owner) {
-    throw new TesseraError('WRONG_DEVICE', `wasm: ${operation}: the buffer belongs to another device. Move its content with read and write.`)
+    throw new TesseraError(
+      'WRONG_DEVICE',
+      `wasm: ${operation}: the buffer belongs to another device. Move its content with read and write.`,
+    )
   }
   if (buffer.freed) {
     throw new TesseraError(

@@ -68,7 +68,10 @@ export class WasmDevice implements Device<'wasm'> {
   #checked(buffer: DeviceBuffer, byteLength: number, operation: string): WasmBuffer {
     const live = liveBuffer(this.#machine, buffer, operation)
     if (!(byteLength >= 0 && byteLength <= live.byteLength)) {
-      throw new TesseraError('BUFFER_RANGE', `wasm: ${operation}: ${byteLength} bytes do not fit a buffer of ${live.byteLength}.`)
+      throw new TesseraError(
+        'BUFFER_RANGE',
+        `wasm: ${operation}: ${byteLength} bytes do not fit a buffer of ${live.byteLength}.`,
+      )
     }
     return live
   }

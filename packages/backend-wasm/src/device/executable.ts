@@ -115,11 +115,17 @@ export class WasmExecutable implements Executable {
     for (let i = 0; i < buffers.length; i++) {
       const buffer = liveBuffer(machine, buffers[i]!, `run: buffer ${i}`)
       if (buffer.byteLength < this.#sizes[i]!) {
-        throw new TesseraError('BINDINGS', `wasm: run: buffer ${i} has ${buffer.byteLength} bytes, the program needs ${this.#sizes[i]}.`)
+        throw new TesseraError(
+          'BINDINGS',
+          `wasm: run: buffer ${i} has ${buffer.byteLength} bytes, the program needs ${this.#sizes[i]}.`,
+        )
       }
       const donor = this.#donors[i]!
       if (donor >= 0 && buffers[donor] !== buffer) {
-        throw new TesseraError('BINDINGS', `wasm: run: buffer ${i} takes over the memory of buffer ${donor}: bind the same buffer to both.`)
+        throw new TesseraError(
+          'BINDINGS',
+          `wasm: run: buffer ${i} takes over the memory of buffer ${donor}: bind the same buffer to both.`,
+        )
       }
       words[table + bindingSlots.buffers + i] = buffer.address
     }

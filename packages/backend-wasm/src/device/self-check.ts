@@ -24,7 +24,9 @@ export async function checkWide(machine: Machine, answers = knownAnswers()): Pro
   try {
     for (const answer of answers) {
       const result = await compute(device, answer)
-      const isWrong = answer.expected.some((wanted, i) => !(Math.abs(result[i]! - wanted) <= answer.tolerance * Math.max(1, Math.abs(wanted))))
+      const isWrong = answer.expected.some(
+        (wanted, i) => !(Math.abs(result[i]! - wanted) <= answer.tolerance * Math.max(1, Math.abs(wanted))),
+      )
       if (!isWrong) continue
       setV8Flags('--no-experimental-wasm-revectorize')
       return answer.name
@@ -37,11 +39,16 @@ export async function checkWide(machine: Machine, answers = knownAnswers()): Pro
 
 /** Only Node has the revectoriser. */
 function setV8Flags(flags: string): void {
-  const { process } = globalThis as { process?: { getBuiltinModule?(name: string): { setFlagsFromString(flags: string): void } } }
+  const { process } = globalThis as {
+    process?: { getBuiltinModule?(name: string): { setFlagsFromString(flags: string): void } }
+  }
   process?.getBuiltinModule?.('node:v8').setFlagsFromString(flags)
 }
 
-async function compute(device: WasmDevice, { call, inputs, shapes, expected }: KnownAnswer): Promise<Float32Array | Uint32Array> {
+async function compute(
+  device: WasmDevice,
+  { call, inputs, shapes, expected }: KnownAnswer,
+): Promise<Float32Array | Uint32Array> {
   const dtype = inputs[0] instanceof Uint32Array ? 'u32' : 'f32'
   const operands = shapes.map((shape, buffer): Operand => ({ buffer, dtype, view: rowMajorView(shape) }))
   const calls = [call(operands)]
@@ -58,7 +65,10 @@ async function compute(device: WasmDevice, { call, inputs, shapes, expected }: K
     arenaBytes: 0,
   }
   const kernel = wasmKernels.find(({ op }) => op === calls[0]!.op)!
-  const selected = { program, calls: [{ call: calls[0]!, kernel, estimatedMicroseconds: 0 }] } as unknown as SelectedProgram<'wasm'>
+  const selected = {
+    program,
+    calls: [{ call: calls[0]!, kernel, estimatedMicroseconds: 0 }],
+  } as unknown as SelectedProgram<'wasm'>
   const buffers = program.buffers.map(({ byteLength }) => device.allocate(byteLength))
   inputs.forEach((values, i) => {
     device.write(buffers[i]!, new Uint8Array(values.buffer))
@@ -105,23 +115,37 @@ function matmulAnswer(rows: number, depth: number, columns: number): KnownAnswer
 
 type Instructions = FusedBody['instructions']
 
-function fusedCall(body: Pick<FusedBody, 'kind' | 'domain' | 'instructions'>, inputs: readonly Operand[], output: Operand): OpCall<'fused'> {
+function fusedCall(
+  body: Pick<FusedBody, 'kind' | 'domain' | 'instructions'>,
+  inputs: readonly Operand[],
+  output: Operand,
+): OpCall<'fused'> {
   const { kind, domain, instructions } = body
-  const attributes = { kind, domain, instructions, rowAxes: kind === 'row' ? 1 : 0, reducedStart: 0, reducedEnd: kind === 'column' ? 1 : 0, stores: [instructions.length - 1] }
+  const attributes = {
+    kind,
+    domain,
+    instructions,
+    rowAxes: kind === 'row' ? 1 : 0,
+    reducedStart: 0,
+    reducedEnd: kind === 'column' ? 1 : 0,
+    stores: [instructions.length - 1],
+  }
   const strides = kind === 'column' ? [0, 1] : output.view.strides
   return { op: 'fused', attributes, inputs, outputs: [{ ...output, view: { ...output.view, shape: domain, strides } }] }
 }
 
 const load = (input: number, dtype: 'f32' | 'u32' = 'f32') => ({ kind: 'load', input, dtype }) as const
 const constant = (value: number, dtype: 'f32' | 'u32' = 'f32') => ({ kind: 'constant', value, dtype }) as const
-const compute1 = (op: 'exp' | 'tanh' | 'squareRoot' | 'reciprocal', a: number) => ({ kind: 'compute', op, arguments: [a], dtype: 'f32' }) as const
+const compute1 = (op: 'exp' | 'tanh' | 'squareRoot' | 'reciprocal', a: number) =>
+  ({ kind: 'compute', op, arguments: [a], dtype: 'f32' }) as const
 const compute2 = (
   op: 'add' | 'subtract' | 'multiply' | 'divide' | 'maximum' | 'xor' | 'or' | 'shiftLeft' | 'shiftRight',
   a: number,
   b: number,
   dtype: 'f32' | 'u32' = 'f32',
 ) => ({ kind: 'compute', op, arguments: [a, b], dtype }) as const
-const reduce = (op: 'reduceSum' | 'reduceMaximum', argument: number) => ({ kind: 'reduce', op, argument, dtype: 'f32' }) as const
+const reduce = (op: 'reduceSum' | 'reduceMaximum', argument: number) =>
+  ({ kind: 'reduce', op, argument, dtype: 'f32' }) as const
 
 /** tanh(x) / √(eˣ) + max(x, y) */
 function mapAnswer(count: number): KnownAnswer {
@@ -141,7 +165,10 @@ function mapAnswer(count: number): KnownAnswer {
     call: ([a, b, c]) => fusedCall({ kind: 'map', domain: [count], instructions }, [a!, b!], c!),
     inputs: [x, y],
     shapes: [[count], [count], [count]],
-    expected: Float64Array.from(x, (value, i) => Math.tanh(value) / Math.sqrt(Math.exp(value)) + Math.max(value, y[i]!)),
+    expected: Float64Array.from(
+      x,
+      (value, i) => Math.tanh(value) / Math.sqrt(Math.exp(value)) + Math.max(value, y[i]!),
+    ),
     tolerance: 1e-5,
   }
 }
@@ -200,6 +227,7 @@ function columnAnswer(rows: number, columns: number): KnownAnswer {
     expected[i % columns]! += value * value
   })
   const instructions: Instructions = [load(0), compute2('multiply', 0, 0), reduce('reduceSum', 1)]
-  const call = ([a, b]: readonly Operand[]) => fusedCall({ kind: 'column', domain: [rows, columns], instructions }, [a!], b!)
+  const call = ([a, b]: readonly Operand[]) =>
+    fusedCall({ kind: 'column', domain: [rows, columns], instructions }, [a!], b!)
   return { name: 'columns', call, inputs: [x], shapes: [[rows, columns], [columns]], expected, tolerance: 0 }
 }

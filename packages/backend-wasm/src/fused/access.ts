@@ -1,6 +1,6 @@
+import type { DType } from '@tessera/core'
 import type { Local } from '../assembler/index.ts'
 import { f32x4, i8x16, i16x8, i32, i32x4, v128 } from '../assembler/index.ts'
-import type { DType } from '@tessera/core'
 import type { Access } from './body.ts'
 import type { FusedCode, Integer, Vector } from './code.ts'
 
@@ -63,7 +63,13 @@ export function loadScattered(code: FusedCode, position: number, base: Integer, 
 }
 
 /** Writes the vectors of a block. */
-export function storeBlock(code: FusedCode, position: number, base: Integer, block: Block, values: readonly Vector[]): void {
+export function storeBlock(
+  code: FusedCode,
+  position: number,
+  base: Integer,
+  block: Block,
+  values: readonly Vector[],
+): void {
   const { fn } = code
   const access = code.body.accesses[position]!
   fn.scope(() => {
@@ -147,7 +153,13 @@ function loadBytes(code: FusedCode, position: number, at: Local<'i32'>, block: B
 }
 
 /** Loads the lanes one by one, from `at` on in steps; those that do not exist stay 0. `at` is left at the last one. */
-function gatherLanes(code: FusedCode, position: number, at: Local<'i32'>, lanes: Local<'i32'> | undefined, vector: Local<'v128'>): void {
+function gatherLanes(
+  code: FusedCode,
+  position: number,
+  at: Local<'i32'>,
+  lanes: Local<'i32'> | undefined,
+  vector: Local<'v128'>,
+): void {
   const { fn } = code
   const { bytes, dtype } = code.body.accesses[position]!
   if (bytes === 4) fn.set(vector, v128.load32Zero(at))
@@ -156,7 +168,10 @@ function gatherLanes(code: FusedCode, position: number, at: Local<'i32'>, lanes:
     if (lane === 4) return
     const take = () => {
       fn.set(at, i32.add(at, elementStep(code, position)))
-      fn.set(vector, bytes === 4 ? v128.load32Lane(at, vector, lane) : i32x4.replaceLane(vector, lane, loadByte(dtype, at)))
+      fn.set(
+        vector,
+        bytes === 4 ? v128.load32Lane(at, vector, lane) : i32x4.replaceLane(vector, lane, loadByte(dtype, at)),
+      )
       next(lane + 1)
     }
     if (lanes) fn.if(i32.gtU(lanes, lane), take)
@@ -165,7 +180,8 @@ function gatherLanes(code: FusedCode, position: number, at: Local<'i32'>, lanes:
   next(1)
 }
 
-const loadByte = (dtype: DType, address: Integer): Integer => (dtype === 'i8' ? i32.load8S(address) : i32.load8U(address))
+const loadByte = (dtype: DType, address: Integer): Integer =>
+  dtype === 'i8' ? i32.load8S(address) : i32.load8U(address)
 
 /** Writes the lanes of a vector that exist. */
 function storeExisting(code: FusedCode, position: number, at: Local<'i32'>, lanes: Local<'i32'>, value: Vector): void {
@@ -195,7 +211,9 @@ function storeLane({ fn }: FusedCode, access: Access, address: Integer, value: V
 function storeByteVectors(code: FusedCode, access: Access, at: Integer, values: readonly Vector[]): void {
   const narrow = access.dtype === 'i8' ? i8x16.narrowI16x8S : i8x16.narrowI16x8U
   for (let u = 0; u < values.length; u += 2) {
-    const halves = code.keep(i16x8.narrowI32x4S(toStorage(access.dtype, values[u]!), toStorage(access.dtype, values[u + 1]!)))
+    const halves = code.keep(
+      i16x8.narrowI32x4S(toStorage(access.dtype, values[u]!), toStorage(access.dtype, values[u + 1]!)),
+    )
     code.fn.storeLane(64, at, narrow(halves, halves), 0, 4 * u)
   }
 }

@@ -19,7 +19,10 @@ describe('long sums of a tenth', () => {
     return new Float32Array(outputs[0]!.buffer)
   }
 
-  for (const [rows, length] of [[1, 1_000_000], [20, 50_000]] as const) {
+  for (const [rows, length] of [
+    [1, 1_000_000],
+    [20, 50_000],
+  ] as const) {
     it(`along ${rows} rows of ${length}`, async () => {
       const sums = await sum((program) => {
         const [x, y] = [program.input('f32', [rows, length]), program.output('f32', [rows, 1])]

@@ -36,11 +36,17 @@ describe('normalizeAxes', () => {
   })
 
   it('visits exactly the elements of the domain', () => {
-    const axis = fc.record({ extent: fc.integer({ min: 1, max: 4 }), strides: fc.tuple(fc.integer({ min: -3, max: 9 }), fc.integer({ min: -3, max: 9 })) })
+    const axis = fc.record({
+      extent: fc.integer({ min: 1, max: 4 }),
+      strides: fc.tuple(fc.integer({ min: -3, max: 9 }), fc.integer({ min: -3, max: 9 })),
+    })
     fc.assert(
       fc.property(fc.array(axis, { maxLength: 4 }), (axes) => {
         const domain = axes.map(({ extent }) => extent)
-        const patterns = [store(...axes.map(({ strides }) => strides[0])), load(...axes.map(({ strides }) => strides[1]))]
+        const patterns = [
+          store(...axes.map(({ strides }) => strides[0])),
+          load(...axes.map(({ strides }) => strides[1])),
+        ]
         const starts = [0, 0]
         const nest = normalizeAxes(domain, all(domain), patterns, starts)
         const { inner, outer } = takeInnerAxis(nest)

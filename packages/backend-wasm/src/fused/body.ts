@@ -41,7 +41,9 @@ export interface LookupInstruction {
 }
 
 /** A fused body that may look things up. */
-export type LookupBody = Omit<FusedBody, 'instructions'> & { readonly instructions: readonly (FusedInstruction | LookupInstruction)[] }
+export type LookupBody = Omit<FusedBody, 'instructions'> & {
+  readonly instructions: readonly (FusedInstruction | LookupInstruction)[]
+}
 
 export type Value =
   | { readonly kind: 'load' | 'iota'; readonly access: number; readonly dtype: DType }
@@ -104,7 +106,11 @@ interface Pattern {
 }
 
 /** Brings a fused body into the form that code is generated from. */
-export function lowerBody(body: LookupBody, inputs: readonly PlacedOperand[], outputs: readonly PlacedOperand[]): LoweredBody {
+export function lowerBody(
+  body: LookupBody,
+  inputs: readonly PlacedOperand[],
+  outputs: readonly PlacedOperand[],
+): LoweredBody {
   const { values, patterns, constants } = lowerValues(body, inputs, outputs)
   const storeAccess = outputs.map((operand) => {
     const aliased = inputs.some((input) => input.buffer === operand.buffer)
@@ -116,7 +122,12 @@ export function lowerBody(body: LookupBody, inputs: readonly PlacedOperand[], ou
       ? axis >= axes.length - body.rowAxes
       : body.kind === 'column' && axis >= body.reducedStart && axis < body.reducedEnd
   const starts = patterns.map(() => 0)
-  const outerAll = normalizeAxes(body.domain, axes.filter((axis) => !isMiddle(axis)), patterns, starts)
+  const outerAll = normalizeAxes(
+    body.domain,
+    axes.filter((axis) => !isMiddle(axis)),
+    patterns,
+    starts,
+  )
   const middleAll = normalizeAxes(body.domain, axes.filter(isMiddle), patterns, starts)
   const taken = takeInnerAxis(body.kind === 'row' ? middleAll : outerAll)
   const rest = taken.outer
@@ -156,7 +167,7 @@ function lowerValues(
     }
     return access
   }
-  const values = body.instructions.map((instruction): Value => {
+  const lowerInstruction = (instruction: LookupBody['instructions'][number]): Value => {
     const { dtype } = instruction
     switch (instruction.kind) {
       case 'load':
@@ -167,12 +178,25 @@ function lowerValues(
       }
       case 'iota': {
         const { strides, offset } = instruction
-        const pattern = { kind: 'iota', dtype, strides, isStore: false, place: undefined, first: offset, aliased: false } as const
+        const pattern = {
+          kind: 'iota',
+          dtype,
+          strides,
+          isStore: false,
+          place: undefined,
+          first: offset,
+          aliased: false,
+        } as const
         const access = patterns.push(pattern) - 1
         return { kind: 'iota', access, dtype }
       }
       case 'constant':
-        return { kind: 'constant', constant: constants.push({ value: instruction.value, dtype }) - 1, value: instruction.value, dtype }
+        return {
+          kind: 'constant',
+          constant: constants.push({ value: instruction.value, dtype }) - 1,
+          value: instruction.value,
+          dtype,
+        }
       case 'reduce':
         return { kind: 'reduce', op: instruction.op, argument: instruction.argument, dtype }
       case 'compute': {
@@ -188,14 +212,15 @@ function lowerValues(
         }
       }
     }
-  })
+  }
+  const values = body.instructions.map(lowerInstruction)
   return { values, patterns, constants }
 }
 
 /** Constants worth knowing when code is generated; all others are data of the call, so that calls share code. */
 function usefulImmediate(op: ElementwiseName, value: number): number | undefined {
   if (op === 'shiftLeft' || op === 'shiftRight') return value & 31
-  if (op === 'power') return [2, 3, 4, 0.5, -0.5, -1, -2, 1.5].includes(value) ? value : undefined
+  if (op === 'power') return [2, 3, 4, 0.5, -0.5, -1].includes(value) ? value : undefined
   // For maxima and minima only that it is a number.
   if (op === 'maximum' || op === 'minimum') return Number.isNaN(value) ? undefined : 0
   return undefined
@@ -237,7 +262,8 @@ function variationOf(values: readonly Value[], accesses: readonly Access[]): num
   const variation: number[] = []
   for (const value of values) {
     if (value.kind === 'constant') variation.push(0)
-    else if (value.kind === 'compute') variation.push(value.arguments.reduce((mask, argument) => mask | variation[argument]!, 0))
+    else if (value.kind === 'compute')
+      variation.push(value.arguments.reduce((mask, argument) => mask | variation[argument]!, 0))
     else if (value.kind === 'lookup') variation.push(accesses[value.access]!.variation | variation[value.index]!)
     // A reduction is computed once for each row.
     else if (value.kind === 'reduce') variation.push(variesOuter)

@@ -86,7 +86,11 @@ export function emitColumn(code: FusedCode, { axes, reduced, vectors }: ColumnLo
       const rows = fn.local('i32', 'firstReduced', i32.mul(indexOf('chunk'), code.word('chunkSize')))
       const range = {
         begin: rows,
-        end: fn.local('i32', 'endReduced', min(code, i32.add(rows, code.word('chunkSize')), code.word('chunkedExtent'))),
+        end: fn.local(
+          'i32',
+          'endReduced',
+          min(code, i32.add(rows, code.word('chunkSize')), code.word('chunkedExtent')),
+        ),
       }
       emitBlocks(code, vectors, begin, end, (block) => {
         columns(moved, block, reduced.length > 0 ? range : undefined)

@@ -93,7 +93,12 @@ function emitReduction(
 }
 
 /** Shifts by a count of its own for each lane, modulo 32. */
-export function shiftEachLane(code: FusedCode, a: Vector, b: Vector, kind: 'left' | 'rightSigned' | 'rightUnsigned'): Vector {
+export function shiftEachLane(
+  code: FusedCode,
+  a: Vector,
+  b: Vector,
+  kind: 'left' | 'rightSigned' | 'rightUnsigned',
+): Vector {
   const shift = { left: i32.shl, rightSigned: i32.shrS, rightUnsigned: i32.shrU }[kind]
   const values = code.keep(a)
   const counts = code.keep(b)

@@ -16,7 +16,11 @@ interface Known {
 }
 
 /** The values that computing `roots` needs, in order of computation; what is in `known` is not looked into. */
-export function needed(body: LoweredBody, roots: Iterable<number>, known: (value: number) => boolean = () => false): number[] {
+export function needed(
+  body: LoweredBody,
+  roots: Iterable<number>,
+  known: (value: number) => boolean = () => false,
+): number[] {
   const found = new Set<number>()
   const stack = [...roots]
   while (stack.length > 0) {
@@ -119,7 +123,10 @@ export class Evaluator {
       case 'load':
       case 'iota': {
         const base = bases[value.access]!
-        this.define(id, varies ? loadBlock(code, value.access, base, block!) : [code.keep(loadSplat(code, value.access, base))])
+        this.define(
+          id,
+          varies ? loadBlock(code, value.access, base, block!) : [code.keep(loadSplat(code, value.access, base))],
+        )
         return
       }
       case 'lookup':
@@ -142,7 +149,9 @@ export class Evaluator {
     const offsets = (u: number): Vector => lookupOffsets(code, access, this.get(index, u), isSigned)
     if (!block) return [code.keep(loadSplat(code, access, i32.add(base, i32x4.extractLane(offsets(0), 0))))]
     if (code.body.variation[index]! & variesInner) {
-      return Array.from({ length: block.count }, (_, u) => code.keep(loadScattered(code, access, base, code.keep(offsets(u)))))
+      return Array.from({ length: block.count }, (_, u) =>
+        code.keep(loadScattered(code, access, base, code.keep(offsets(u)))),
+      )
     }
     const found = code.fn.local('i32', 'found', i32.add(base, i32x4.extractLane(offsets(0), 0)))
     return loadBlock(code, access, found, block)
@@ -156,7 +165,11 @@ export class Evaluator {
     const inline = this.#uses[id] === 1 && depth < depthLimit && isInLoop
     const results = code.interleave(count, (u) =>
       product === undefined
-        ? computeLanes(code, value, value.arguments.map((argument) => this.get(argument, u)))
+        ? computeLanes(
+            code,
+            value,
+            value.arguments.map((argument) => this.get(argument, u)),
+          )
         : this.#multiplyAdd(value, product, u),
     )
     const vectors = inline ? results : results.map((result) => code.keep(result))
@@ -178,15 +191,22 @@ export class Evaluator {
 }
 
 /** Products of floats that one sum, difference or reduction uses, at the place where it is computed. */
-function absorbedProducts(body: LoweredBody, uses: readonly number[], separate: (value: number) => boolean): Set<number> {
+function absorbedProducts(
+  body: LoweredBody,
+  uses: readonly number[],
+  separate: (value: number) => boolean,
+): Set<number> {
   const absorbed = new Set<number>()
   const isProduct = (id: number): boolean => {
     const value = body.values[id]!
-    return value.kind === 'compute' && value.op === 'multiply' && value.dtype === 'f32' && uses[id] === 1 && !separate(id)
+    return (
+      value.kind === 'compute' && value.op === 'multiply' && value.dtype === 'f32' && uses[id] === 1 && !separate(id)
+    )
   }
   body.values.forEach((value, id) => {
     if (value.kind === 'reduce') {
-      if (value.op === 'reduceSum' && isProduct(value.argument) && body.variation[value.argument]! & variesInner) absorbed.add(value.argument)
+      if (value.op === 'reduceSum' && isProduct(value.argument) && body.variation[value.argument]! & variesInner)
+        absorbed.add(value.argument)
       return
     }
     if (value.kind !== 'compute' || laneKindOf(value.dtype) !== 'float') return

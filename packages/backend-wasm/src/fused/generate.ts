@@ -1,5 +1,5 @@
-import type { WasmArgument, WasmFunction } from '../program/contract.ts'
 import { i32 } from '../assembler/index.ts'
+import type { WasmArgument, WasmFunction } from '../program/contract.ts'
 import type { LoweredBody } from './body.ts'
 import { commonParameters, FusedCode, type FusedParameters } from './code.ts'
 import type { Bases } from './loops.ts'
@@ -31,7 +31,9 @@ export function generatedFunction(
       return module.function(made.name, made.parameters, 'void', (fn) => {
         const code = new FusedCode(fn, body, words, module, environment)
         const bases = body.accesses.map((access, position) =>
-          access.argument ? code.operand(position) : fn.local('i32', 'counter', i32.load(fn.parameters.descriptor, words.offsetOf(`first${position}`))),
+          access.argument
+            ? code.operand(position)
+            : fn.local('i32', 'counter', i32.load(fn.parameters.descriptor, words.offsetOf(`first${position}`))),
         )
         emit(code, bases)
       })

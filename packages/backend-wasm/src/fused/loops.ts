@@ -1,7 +1,7 @@
 import type { Local } from '../assembler/index.ts'
 import { i32, i64 } from '../assembler/index.ts'
-import type { NestAxis } from './axes.ts'
 import type { Block } from './access.ts'
+import type { NestAxis } from './axes.ts'
 import type { FusedCode, Integer } from './code.ts'
 import type { Words } from './words.ts'
 
@@ -16,7 +16,13 @@ export interface LoopAxis {
 }
 
 /** Writes the words of an axis and says which accesses move along it, by the strides that the body's structure allows to differ from 0. */
-export function addLoopAxis(words: Words, name: string, axis: NestAxis, bytes: readonly number[], varies: readonly boolean[]): LoopAxis {
+export function addLoopAxis(
+  words: Words,
+  name: string,
+  axis: NestAxis,
+  bytes: readonly number[],
+  varies: readonly boolean[],
+): LoopAxis {
   const moving = bytes.map((_, i) => i).filter((i) => varies[i])
   words.integer(`${name}.extent`, axis.extent)
   for (const i of moving) {
@@ -63,7 +69,10 @@ export function emitOdometer(
     const moved = bases.map((base, access) => {
       const along = axes.flatMap((axis, i) => (axis.moving.includes(access) ? [i] : []))
       if (along.length === 0) return base
-      const start = along.reduce<Integer>((sum, i) => i32.add(sum, i32.mul(indices[i]!, strideOf(code, axes[i]!, access))), base)
+      const start = along.reduce<Integer>(
+        (sum, i) => i32.add(sum, i32.mul(indices[i]!, strideOf(code, axes[i]!, access))),
+        base,
+      )
       return fn.local('i32', 'base', start)
     })
     const item = fn.local('i32', 'item', begin)
@@ -88,7 +97,8 @@ function emitAdvance(
   const axis = axes[level]!
   const index = indices[level]!
   const move = (word: 'stride' | 'return') => {
-    for (const access of axis.moving) fn.increment(bases[access] as Local<'i32'>, code.word(`${axis.name}.${word}${access}`))
+    for (const access of axis.moving)
+      fn.increment(bases[access] as Local<'i32'>, code.word(`${axis.name}.${word}${access}`))
   }
   fn.increment(index, 1)
   if (level === 0) {

@@ -1,5 +1,5 @@
-import { f32x4, i32x4, v128 } from '../assembler/index.ts'
 import type { DType, ElementwiseName } from '@tessera/core'
+import { f32x4, i32x4, v128 } from '../assembler/index.ts'
 import { usesRelaxedSimd } from '../variant.ts'
 import type { ComputeValue } from './body.ts'
 import type { FusedCode, Vector } from './code.ts'
@@ -51,7 +51,13 @@ export function wrapLanes(value: Vector, dtype: DType): Vector {
 }
 
 /** The larger (or smaller) number in each lane, NaN where either is NaN; `b` may be declared free of NaN. */
-export function extremum(code: FusedCode, which: 'maximum' | 'minimum', a: Vector, b: Vector, isNumber: boolean): Vector {
+export function extremum(
+  code: FusedCode,
+  which: 'maximum' | 'minimum',
+  a: Vector,
+  b: Vector,
+  isNumber: boolean,
+): Vector {
   const pick = which === 'maximum' ? f32x4.pmax : f32x4.pmin
   // pmax(a, b) = a < b ? b : a keeps a NaN in `a` but drops one in `b`.
   if (isNumber) return pick(a, b)

@@ -53,7 +53,13 @@ export function commonWords(body: LoweredBody): Words {
   return words
 }
 
-export function loopAxes(words: Words, body: LoweredBody, name: string, axes: readonly NestAxis[], bit: number): LoopAxis[] {
+export function loopAxes(
+  words: Words,
+  body: LoweredBody,
+  name: string,
+  axes: readonly NestAxis[],
+  bit: number,
+): LoopAxis[] {
   const bytes = body.accesses.map((access) => access.bytes)
   const varies = body.accesses.map((access) => (access.variation & bit) !== 0)
   return axes.map((axis, i) => addLoopAxis(words, `${name}${i}`, axis, bytes, varies))
@@ -61,7 +67,13 @@ export function loopAxes(words: Words, body: LoweredBody, name: string, axes: re
 
 /** An axis along which nothing moves. */
 export function countAxis(words: Words, body: LoweredBody, name: string, extent: number): LoopAxis {
-  return addLoopAxis(words, name, { extent, strides: [] }, [], body.accesses.map(() => false))
+  return addLoopAxis(
+    words,
+    name,
+    { extent, strides: [] },
+    [],
+    body.accesses.map(() => false),
+  )
 }
 
 /** Vector instructions for one vector of elements, roughly. */
@@ -75,5 +87,6 @@ export function chooseVectors(body: LoweredBody, ids: readonly number[] = body.v
 }
 
 /** Rounds of nested loops. */
-export const countOf = (axes: readonly { readonly extent: number }[]): number => axes.reduce((count, { extent }) => count * extent, 1)
+export const countOf = (axes: readonly { readonly extent: number }[]): number =>
+  axes.reduce((count, { extent }) => count * extent, 1)
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple

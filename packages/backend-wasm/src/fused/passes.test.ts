@@ -1,5 +1,5 @@
-import { type BodyBuilder, type BodyValue, ProgramBuilder } from '@tessera/core/testing'
 import type { OpCall, Operand } from '@tessera/core'
+import { type BodyBuilder, type BodyValue, ProgramBuilder } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
 import { lowerBody } from './body.ts'
 import { planPasses } from './passes.ts'

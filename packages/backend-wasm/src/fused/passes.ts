@@ -46,7 +46,8 @@ export function planPasses(body: LoweredBody, mayKeep: boolean): RowPlan {
   const isRowStore = (store: number): boolean => {
     const { access, value } = body.stores[store]!
     const varies = body.accesses[access]!.variation & (variesInner | variesMiddle)
-    if (!varies && isPerElement(body, value)) throw new Error('fused: a value that varies within a row is stored once for each row')
+    if (!varies && isPerElement(body, value))
+      throw new Error('fused: a value that varies within a row is stored once for each row')
     return !varies
   }
   const storePass = ({ access, value }: LoweredBody['stores'][number]): number =>
@@ -59,7 +60,9 @@ export function planPasses(body: LoweredBody, mayKeep: boolean): RowPlan {
   const weights = body.values.map(() => -1)
   const passes: RowPass[] = []
   for (let pass = 0; pass <= last; pass++) {
-    const reductions = body.values.flatMap((value, id) => (value.kind === 'reduce' && level[value.argument] === pass ? [id] : []))
+    const reductions = body.values.flatMap((value, id) =>
+      value.kind === 'reduce' && level[value.argument] === pass ? [id] : [],
+    )
     const stores = elementStores.filter((store) => storePass(body.stores[store]!) === pass)
     const roots = [
       ...reductions.map((id) => (body.values[id] as { argument: number }).argument),
@@ -89,7 +92,8 @@ export function planPasses(body: LoweredBody, mayKeep: boolean): RowPlan {
 function levelsOf(body: LoweredBody): number[] {
   const level: number[] = []
   for (const value of body.values) {
-    if (value.kind === 'compute') level.push(value.arguments.reduce((most, argument) => Math.max(most, level[argument]!), 0))
+    if (value.kind === 'compute')
+      level.push(value.arguments.reduce((most, argument) => Math.max(most, level[argument]!), 0))
     else if (value.kind === 'reduce') level.push(level[value.argument]! + 1)
     else level.push(0)
   }

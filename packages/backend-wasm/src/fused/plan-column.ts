@@ -1,6 +1,6 @@
 import type { FusedBody, Operand } from '@tessera/core'
 import type { WasmCallPlan } from '../program/contract.ts'
-import { lowerBody, type LoweredBody, type PlacedOperand, structureOf, variesMiddle, variesOuter } from './body.ts'
+import { type LoweredBody, lowerBody, type PlacedOperand, structureOf, variesMiddle, variesOuter } from './body.ts'
 import { emitColumn } from './column.ts'
 import { generatedFunction } from './generate.ts'
 import { addLoopAxis } from './loops.ts'
@@ -13,13 +13,20 @@ const mostChunks = 1024
 const mostPartials = 2 ** 20
 
 /** How a column body runs. */
-export function planColumn(body: FusedBody, inputs: readonly PlacedOperand[], outputs: readonly PlacedOperand[]): WasmCallPlan {
+export function planColumn(
+  body: FusedBody,
+  inputs: readonly PlacedOperand[],
+  outputs: readonly PlacedOperand[],
+): WasmCallPlan {
   const direct = lowerBody(body, inputs, outputs)
   if (countOf(direct.outer) * direct.inner.extent === 0) return { steps: [] }
   const rows = countOf(direct.middle)
   const first = direct.middle[0]?.extent ?? 1
   const otherRows = first === 0 ? 0 : rows / first
-  const most = Math.max(columnRows, Math.min(mostChunks, Math.floor(mostPartials / (countOf(direct.outer) * direct.inner.extent))))
+  const most = Math.max(
+    columnRows,
+    Math.min(mostChunks, Math.floor(mostPartials / (countOf(direct.outer) * direct.inner.extent))),
+  )
   const perChunk = Math.max(Math.ceil(columnRows / Math.max(otherRows, 1)), Math.ceil(first / most))
   const chunks = rows > 2 * columnRows ? Math.ceil(first / perChunk) : 1
   if (chunks <= 1) return assemble([columnPart(direct, 1, Math.max(first, 1), 0)])
@@ -36,12 +43,19 @@ export function planColumn(body: FusedBody, inputs: readonly PlacedOperand[], ou
     scratchBytes += 4 * roundUp(kept * chunks, 16)
     const strides = keptStrides(body.domain, isReduced)
     const dtype = operand.dtype === 'i8' ? 'i32' : operand.dtype === 'u8' ? 'u32' : operand.dtype
-    const partial: PlacedOperand = { buffer: -1 - store, dtype, view: { shape: body.domain, strides, offset: 0 }, place }
+    const partial: PlacedOperand = {
+      buffer: -1 - store,
+      dtype,
+      view: { shape: body.domain, strides, offset: 0 },
+      place,
+    }
     partials.set(store, partial)
     return partial
   })
   const lowered = lowerBody(body, inputs, redirected)
-  const joins = [...partials].map(([store, partial]) => joinPart(body, isReduced, store, partial, outputs[store]!, chunks, kept))
+  const joins = [...partials].map(([store, partial]) =>
+    joinPart(body, isReduced, store, partial, outputs[store]!, chunks, kept),
+  )
   return { ...assemble([columnPart(lowered, chunks, perChunk, kept), ...joins]), sharedScratchBytes: scratchBytes }
 }
 
@@ -65,7 +79,15 @@ function columnPart(body: LoweredBody, chunks: number, chunkSize: number, kept: 
   const partials = body.stores.flatMap(({ access }, store) => (isPartial[store] ? [access] : []))
   const chunkAxis = { extent: chunks, strides: body.accesses.map((_, i) => (partials.includes(i) ? kept : 0)) }
   const bytes = body.accesses.map((access) => access.bytes)
-  axes.push(addLoopAxis(words, 'chunk', chunkAxis, bytes, chunkAxis.strides.map((stride) => stride !== 0)))
+  axes.push(
+    addLoopAxis(
+      words,
+      'chunk',
+      chunkAxis,
+      bytes,
+      chunkAxis.strides.map((stride) => stride !== 0),
+    ),
+  )
   const reductions = body.values.filter(({ kind }) => kind === 'reduce').length
   const vectors = Math.max(2, Math.min(8 / reductions, 2 * chooseVectors(body))) & ~1
   const blockSize = 4 * vectors
@@ -77,7 +99,9 @@ function columnPart(body: LoweredBody, chunks: number, chunkSize: number, kept: 
   words.integer('chunkSize', chunkSize)
   words.integer('chunkedExtent', body.middle[0]?.extent ?? 1)
   const structure = `${structureOf(body)}|${vectors}|${partials}`
-  const emitted = generatedFunction(structure, body, words, (code, bases) => emitColumn(code, { axes, reduced, vectors }, bases))
+  const emitted = generatedFunction(structure, body, words, (code, bases) =>
+    emitColumn(code, { axes, reduced, vectors }, bases),
+  )
   return { function: emitted, body, words }
 }
 
@@ -91,7 +115,10 @@ function joinPart(
   chunks: number,
   kept: number,
 ): Part {
-  const reduction = body.instructions[body.stores[store]!] as Extract<FusedBody['instructions'][number], { kind: 'reduce' }>
+  const reduction = body.instructions[body.stores[store]!] as Extract<
+    FusedBody['instructions'][number],
+    { kind: 'reduce' }
+  >
   const domain = [chunks, ...body.domain.filter((_, axis) => !isReduced(axis))]
   const over = (operand: Operand, stride: number) => ({
     ...operand.view,
@@ -110,6 +137,10 @@ function joinPart(
     ],
     stores: [1],
   }
-  const lowered = lowerBody(joining, [{ ...partial, view: over(partial, kept) }], [{ ...output, view: over(output, 0) }])
+  const lowered = lowerBody(
+    joining,
+    [{ ...partial, view: over(partial, kept) }],
+    [{ ...output, view: over(output, 0) }],
+  )
   return columnPart(lowered, 1, chunks, 0)
 }

@@ -14,7 +14,11 @@ export function mapParts(body: LoweredBody): Part[] {
   const rows = countOf(outer)
   if (rows * inner.extent === 0) return []
   const share = Math.ceil(inner.extent / Math.ceil(leastItems / rows))
-  const blockSize = tiled ? 16 : rows >= leastItems ? inner.extent : Math.min(inner.extent, Math.max(smallestBlock, roundUp(share, 16)))
+  const blockSize = tiled
+    ? 16
+    : rows >= leastItems
+      ? inner.extent
+      : Math.min(inner.extent, Math.max(smallestBlock, roundUp(share, 16)))
   const blocks = Math.ceil(inner.extent / blockSize)
   const vectors = chooseVectors(body)
   const words = commonWords(body)

@@ -5,7 +5,9 @@ import { generatedFunction } from './generate.ts'
 import { assemble, chooseVectors, commonWords, countOf, loopAxes, type Part, roundUp, weightOf } from './parts.ts'
 import { planPasses, type RowPlan } from './passes.ts'
 import { joinBytes } from './reductions.ts'
-import { emitRowChunks, emitRows, type RowLoops, sumBlock } from './row.ts'
+import { emitRows } from './row.ts'
+import { emitRowChunks } from './row-chunks.ts'
+import { type RowLoops, sumBlock } from './row-pass.ts'
 import type { Words } from './words.ts'
 
 /** Values are kept in scratch memory between passes up to this size, in bytes of all that is kept of a row. */
@@ -42,7 +44,10 @@ export function planRow(body: LoweredBody): WasmCallPlan {
   const structure = `${structureOf(body)}|${vectors}|${long}|${[...plan.slots.keys()]}`
   if (chunked) return planChunks(body, words, loops, rowValues, structure, rows)
   const emitted = generatedFunction(structure, body, words, (code, bases) => emitRows(code, loops, bases, rowValues))
-  return { ...assemble([{ function: emitted, body, words }]), threadScratchBytes: joinBytes + plan.slots.size * rowBytes }
+  return {
+    ...assemble([{ function: emitted, body, words }]),
+    threadScratchBytes: joinBytes + plan.slots.size * rowBytes,
+  }
 }
 
 function planChunks(

@@ -1,7 +1,15 @@
 import type { DType } from '@tessera/core'
 import { formatOf } from '@tessera/core'
 import type { NestAxis } from './axes.ts'
-import { type Access, type LoweredBody, type PlacedOperand, structureOf, variesInner, variesMiddle, variesOuter } from './body.ts'
+import {
+  type Access,
+  type LoweredBody,
+  type PlacedOperand,
+  structureOf,
+  variesInner,
+  variesMiddle,
+  variesOuter,
+} from './body.ts'
 import { generatedFunction } from './generate.ts'
 import { commonWords, countAxis, countOf, leastItems, loopAxes, type Part, roundUp } from './parts.ts'
 import { emitScatter } from './scatter.ts'
@@ -24,7 +32,16 @@ export interface ScatterUpdates {
 }
 
 /** The function that makes the updates of a scatter. */
-export function scatterPart({ mode, operands, extent, stride, starts, outer, sequential, inner }: ScatterUpdates): Part {
+export function scatterPart({
+  mode,
+  operands,
+  extent,
+  stride,
+  starts,
+  outer,
+  sequential,
+  inner,
+}: ScatterUpdates): Part {
   const accesses = operands.map(({ dtype, place }, position): Access => {
     const step = inner.strides[position]!
     const bytes = bytesOf(dtype)
@@ -40,8 +57,21 @@ export function scatterPart({ mode, operands, extent, stride, starts, outer, seq
       aliased: false,
     }
   })
-  const body: LoweredBody = { kind: 'scatter', values: [], variation: [], accesses, stores: [], constants: [], outer, middle: sequential, inner }
-  const blockSize = Math.max(smallestBlock, roundUp(Math.ceil(inner.extent / Math.ceil(leastItems / countOf(outer))), 16))
+  const body: LoweredBody = {
+    kind: 'scatter',
+    values: [],
+    variation: [],
+    accesses,
+    stores: [],
+    constants: [],
+    outer,
+    middle: sequential,
+    inner,
+  }
+  const blockSize = Math.max(
+    smallestBlock,
+    roundUp(Math.ceil(inner.extent / Math.ceil(leastItems / countOf(outer))), 16),
+  )
   const blocks = Math.ceil(inner.extent / blockSize)
   const words = commonWords(body)
   const axes = loopAxes(words, body, 'outer', outer, variesOuter)

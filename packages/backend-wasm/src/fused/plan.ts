@@ -9,7 +9,9 @@ import { planRow } from './plan-row.ts'
 /** How a fused call runs. */
 export function planFused(call: OpCall<'fused'>): WasmCallPlan {
   const inputs = call.inputs.map((operand, index): PlacedOperand => ({ ...operand, place: { kind: 'input', index } }))
-  const outputs = call.outputs.map((operand, index): PlacedOperand => ({ ...operand, place: { kind: 'output', index } }))
+  const outputs = call.outputs.map(
+    (operand, index): PlacedOperand => ({ ...operand, place: { kind: 'output', index } }),
+  )
   const body = call.attributes
   if (body.kind === 'column') return planColumn(body, inputs, outputs)
   const lowered = lowerBody(body, inputs, outputs)

@@ -36,7 +36,10 @@ interface Case {
 
 const cases = fc.record({
   kind: fc.constantFrom('map', 'row', 'column'),
-  extents: fc.array(fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 40 })), { minLength: 2, maxLength: 4 }),
+  extents: fc.array(fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 40 })), {
+    minLength: 2,
+    maxLength: 4,
+  }),
   reducedAxes: fc.integer({ min: 1, max: 2 }),
   instructions: fc.integer({ min: 0, max: 14 }),
   seed: fc.nat(),
@@ -51,7 +54,13 @@ function reducedRange({ kind, extents, reducedAxes }: Case): readonly [number, n
 }
 
 /** An operand over the domain that lies in its buffer in some random way: permuted, spaced, reversed, with an offset, repeated. */
-function layOut(random: Random, base: (elements: number) => Operand, domain: readonly number[], still: readonly boolean[], mayRepeat: boolean): Operand {
+function layOut(
+  random: Random,
+  base: (elements: number) => Operand,
+  domain: readonly number[],
+  still: readonly boolean[],
+  mayRepeat: boolean,
+): Operand {
   const strides = domain.map(() => 0)
   const order = domain.map((_, axis) => axis)
   if (random.unit() < 0.4) order.sort(() => random.unit() - 0.5)
@@ -84,8 +93,17 @@ function randomProgram(given: Case): { program: ProgramBuilder; inputs: TypedArr
     layOut(
       random,
       (elements) => {
-        const small = Array.from({ length: elements }, () => random.integer(dtype === 'u8' || dtype === 'u32' ? 0 : -6, 6))
-        inputs.push(dtype === 'f32' || dtype === 'bool' ? toStorage(dtype, small.map((x) => (dtype === 'bool' ? x & 1 : x))) : randomStorage(random, dtype, elements))
+        const small = Array.from({ length: elements }, () =>
+          random.integer(dtype === 'u8' || dtype === 'u32' ? 0 : -6, 6),
+        )
+        inputs.push(
+          dtype === 'f32' || dtype === 'bool'
+            ? toStorage(
+                dtype,
+                small.map((x) => (dtype === 'bool' ? x & 1 : x)),
+              )
+            : randomStorage(random, dtype, elements),
+        )
         return program.input(dtype, [elements])
       },
       domain,
@@ -107,7 +125,12 @@ function randomProgram(given: Case): { program: ProgramBuilder; inputs: TypedArr
     if (random.unit() < 0.3) {
       const strides = domain.map(() => random.integer(-2, 3))
       const dtype = random.pick(['f32', 'i32', 'u32'] as const)
-      add(body.iota(strides, random.integer(-9, 9), dtype), dtype, 1000, strides.every((stride, axis) => stride === 0 || !isReduced(axis)))
+      add(
+        body.iota(strides, random.integer(-9, 9), dtype),
+        dtype,
+        1000,
+        strides.every((stride, axis) => stride === 0 || !isReduced(axis)),
+      )
     }
     if (random.unit() < 0.5) add(body.constant(random.integer(-5, 5)), 'f32', 5, true)
     for (let i = 0; i < given.instructions; i++) randomInstruction(random, body, pick, add, kind, domain, isReduced)
@@ -118,14 +141,28 @@ function randomProgram(given: Case): { program: ProgramBuilder; inputs: TypedArr
   const store = (body: BodyBuilder, { id, dtype, perRow }: Known): void => {
     if (kind !== 'column') {
       const still = perRow && kind === 'row' ? reduced : nowhere
-      body.store(layOut(random, (elements) => program.output(dtype, [elements]), domain, still, false), id)
+      body.store(
+        layOut(random, (elements) => program.output(dtype, [elements]), domain, still, false),
+        id,
+      )
       return
     }
     if (dtype === 'bool') return
-    const bounded = body.compute('maximum', body.compute('minimum', body.cast(id, 'f32'), body.constant(9)), body.constant(-9))
+    const bounded = body.compute(
+      'maximum',
+      body.compute('minimum', body.cast(id, 'f32'), body.constant(9)),
+      body.constant(-9),
+    )
     const op = random.pick(['reduceSum', 'reduceMaximum', 'reduceMinimum'] as const)
-    body.store(layOut(random, (elements) => program.output('f32', [elements]), domain, reduced, false), body.reduce(op, bounded))
-    if (random.unit() < 0.3) body.store(layOut(random, (elements) => program.output(dtype, [elements]), domain, nowhere, false), id)
+    body.store(
+      layOut(random, (elements) => program.output('f32', [elements]), domain, reduced, false),
+      body.reduce(op, bounded),
+    )
+    if (random.unit() < 0.3)
+      body.store(
+        layOut(random, (elements) => program.output(dtype, [elements]), domain, nowhere, false),
+        id,
+      )
   }
   if (kind === 'map') program.map(domain, write)
   else if (kind === 'row') program.row(domain, end - start, write)
@@ -166,15 +203,36 @@ function randomInstruction(
   } else if (choice < 0.65) {
     const condition = pick(({ dtype }) => dtype === 'bool')
     if (!condition) return
-    add(body.compute('where', condition.id, a.id, b.id), a.dtype, Math.max(a.bound, b.bound), perRow && condition.perRow)
+    add(
+      body.compute('where', condition.id, a.id, b.id),
+      a.dtype,
+      Math.max(a.bound, b.bound),
+      perRow && condition.perRow,
+    )
   } else if (a.dtype === 'bool') {
     add(body.compute(random.pick(['and', 'or', 'xor'] as const), a.id, b.id), 'bool', 1, perRow)
   } else if (isFloat) {
     const op = random.pick(['add', 'subtract', 'multiply', 'maximum', 'minimum'] as const)
-    const bound = op === 'multiply' ? a.bound * b.bound : op === 'add' || op === 'subtract' ? a.bound + b.bound : Math.max(a.bound, b.bound)
+    const bound =
+      op === 'multiply'
+        ? a.bound * b.bound
+        : op === 'add' || op === 'subtract'
+          ? a.bound + b.bound
+          : Math.max(a.bound, b.bound)
     if (bound <= exactBound) add(body.compute(op, a.id, b.id), 'f32', bound, perRow)
   } else {
-    const op = random.pick(['add', 'subtract', 'multiply', 'divide', 'remainder', 'maximum', 'and', 'xor', 'shiftLeft', 'shiftRight'] as const)
+    const op = random.pick([
+      'add',
+      'subtract',
+      'multiply',
+      'divide',
+      'remainder',
+      'maximum',
+      'and',
+      'xor',
+      'shiftLeft',
+      'shiftRight',
+    ] as const)
     add(body.compute(op, a.id, b.id), a.dtype, Number.POSITIVE_INFINITY, perRow)
   }
 }
@@ -187,7 +245,14 @@ describe('random bodies', () => {
       await fc.assert(
         fc.asyncProperty(cases, async (given) => {
           const { program, inputs } = randomProgram(given)
-          await compareWithReference(device, wasmKernels, program.build(), inputs, () => ({ relative: 0, absolute: 0 }), given.kind)
+          await compareWithReference(
+            device,
+            wasmKernels,
+            program.build(),
+            inputs,
+            () => ({ relative: 0, absolute: 0 }),
+            given.kind,
+          )
         }),
         { numRuns: 100 },
       )

@@ -1,6 +1,6 @@
+import type { DType, ReduceName } from '@tessera/core'
 import type { Local } from '../assembler/index.ts'
 import { f32x4, i32x4, v128 } from '../assembler/index.ts'
-import type { DType, ReduceName } from '@tessera/core'
 import { usesRelaxedSimd } from '../variant.ts'
 import type { FusedCode, Vector } from './code.ts'
 import { laneKindOf, wrapLanes } from './operations.ts'
@@ -45,7 +45,13 @@ export function createAccumulator(code: FusedCode, reduction: Reduction): Accumu
 }
 
 /** Takes in one element for each lane; with a mask only where it is set. */
-export function accumulate(code: FusedCode, reduction: Reduction, { value, nan }: Accumulator, element: Vector, mask?: Vector): void {
+export function accumulate(
+  code: FusedCode,
+  reduction: Reduction,
+  { value, nan }: Accumulator,
+  element: Vector,
+  mask?: Vector,
+): void {
   const { fn } = code
   const masked = mask ? maskElement(code, reduction, element, mask) : element
   if (!nan) {
@@ -73,7 +79,12 @@ export const joinBytes = 128
  * Adds what several accumulators have seen to another one, pairwise. They go through memory side by side: stores are what V8's
  * revectoriser starts from when it looks for pairs of vectors.
  */
-export function joinAccumulators(code: FusedCode, reduction: Reduction, into: Accumulator, accumulators: readonly Accumulator[]): void {
+export function joinAccumulators(
+  code: FusedCode,
+  reduction: Reduction,
+  into: Accumulator,
+  accumulators: readonly Accumulator[],
+): void {
   const { fn } = code
   if (code.environment.variant === 'wide') {
     const address = fn.parameters.threadScratch

@@ -36,7 +36,11 @@ export function emitScatter(code: FusedCode, { axes, updates, mode, vectors }: S
           )
           // Negative indices are large unsigned ones.
           fn.if(i32.ltU(index, code.word('extent')), () => {
-            const target = fn.local('i32', 'output', i32.add(at[scatterAccess.output]!, i32.mul(index, code.word('stride'))))
+            const target = fn.local(
+              'i32',
+              'output',
+              i32.add(at[scatterAccess.output]!, i32.mul(index, code.word('stride'))),
+            )
             emitBlocks(code, vectors, begin, end, (elements) => fn.scope(() => update(elements, at, target)))
           })
         })

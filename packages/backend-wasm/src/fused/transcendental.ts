@@ -1,5 +1,5 @@
-import { f32x4, v128 } from '../assembler/index.ts'
 import type { ElementwiseName } from '@tessera/core'
+import { f32x4, v128 } from '../assembler/index.ts'
 import { cos, erf, exp, expm1, log, log1p, pow, sin, tanh } from '../math/index.ts'
 import type { FusedCode, Vector } from './code.ts'
 

@@ -29,6 +29,7 @@ export function opWeight(op: ElementwiseName, isFloat: boolean): number {
 export function valueWeight(body: LoweredBody, value: Value): number {
   if (value.kind === 'load') return body.accesses[value.access]!.inner === 'gather' ? 5 : 1
   if (value.kind === 'iota') return 2
-  if (value.kind === 'compute') return value.immediate !== undefined && value.op === 'power' ? 3 : opWeight(value.op, value.from === 'f32')
+  if (value.kind === 'compute')
+    return value.immediate !== undefined && value.op === 'power' ? 3 : opWeight(value.op, value.from === 'f32')
   return 0
 }

@@ -15,7 +15,8 @@ export const gatherKernel: Kernel<'gather', 'wasm'> = {
   cost(call, { gigabytesPerSecond, microsecondsPerCall }) {
     const [source, indices] = call.inputs
     const output = call.outputs[0]
-    if (!source || !indices || !output || source.dtype !== output.dtype || laneKindOf(source.dtype) === undefined) return undefined
+    if (!source || !indices || !output || source.dtype !== output.dtype || laneKindOf(source.dtype) === undefined)
+      return undefined
     if (indices.dtype !== 'i32' && indices.dtype !== 'u32') return undefined
     const bytes = 2 * sizeOf(output.view.shape) * formatOf(output.dtype).bytes
     return microsecondsPerCall + bytes / (1000 * gigabytesPerSecond)
@@ -43,7 +44,14 @@ function planGather(call: OpCall<'gather'>): WasmCallPlan {
     reducedEnd: 0,
     instructions: [
       { kind: 'load', input: 1, dtype: indices.dtype },
-      { kind: 'lookup', input: 0, index: 0, extent: source.view.shape[axis]!, stride: source.view.strides[axis]!, dtype },
+      {
+        kind: 'lookup',
+        input: 0,
+        index: 0,
+        extent: source.view.shape[axis]!,
+        stride: source.view.strides[axis]!,
+        dtype,
+      },
     ],
     stores: [1],
   }

@@ -21,7 +21,8 @@ export const matmulKernel: Kernel<'matmul', 'wasm'> = {
   tolerance: 2e-6,
   cost(call, { gigaflops, gigabytesPerSecond, microsecondsPerCall }) {
     const operands = [...call.inputs, ...call.outputs]
-    if (operands.length !== 3 || !operands.every(({ dtype, view }) => dtype === 'f32' && view.shape.length >= 2)) return undefined
+    if (operands.length !== 3 || !operands.every(({ dtype, view }) => dtype === 'f32' && view.shape.length >= 2))
+      return undefined
     const [a, b, c] = operands as [Operand, Operand, Operand]
     const depth = a.view.shape.at(-1)!
     const [rows, columns] = c.view.shape.slice(-2) as [number, number]
@@ -46,7 +47,9 @@ function planCall(call: OpCall<'matmul'>, { variant, threads }: WasmTarget): Was
   const batchShape = c.view.shape.slice(0, -2)
   if (sizeOf(c.view.shape) === 0) return { steps: [] }
   const axes = mergeAxes(
-    batchShape.flatMap((extent, axis) => (extent === 1 ? [] : [{ extent, strides: operands.map(({ view }) => view.strides[axis]!) }])),
+    batchShape.flatMap((extent, axis) =>
+      extent === 1 ? [] : [{ extent, strides: operands.map(({ view }) => view.strides[axis]!) }],
+    ),
   )
   const inner = axes.slice(-mostBatchAxes)
   const layout = (operand: number) => {

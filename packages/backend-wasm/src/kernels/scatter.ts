@@ -19,7 +19,8 @@ export const scatterKernel: Kernel<'scatter', 'wasm'> = {
     const [base, indices, updates] = call.inputs
     const output = call.outputs[0]
     if (!base || !indices || !updates || !output) return undefined
-    if (base.dtype !== output.dtype || updates.dtype !== output.dtype || laneKindOf(output.dtype) === undefined) return undefined
+    if (base.dtype !== output.dtype || updates.dtype !== output.dtype || laneKindOf(output.dtype) === undefined)
+      return undefined
     if (indices.dtype !== 'i32' && indices.dtype !== 'u32') return undefined
     if (output.dtype === 'bool' && call.attributes.mode === 'add') return undefined
     const copied = isInPlace(base, output) ? 0 : 2 * sizeOf(output.view.shape)
@@ -30,7 +31,8 @@ export const scatterKernel: Kernel<'scatter', 'wasm'> = {
 }
 
 function isInPlace(base: Operand, output: Operand): boolean {
-  const same = (a: View, b: View): boolean => a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis])
+  const same = (a: View, b: View): boolean =>
+    a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis])
   return base.buffer === output.buffer && same(base.view, output.view)
 }
 
@@ -56,7 +58,10 @@ function planCall(call: OpCall<'scatter'>): WasmCallPlan {
   const sequential = mergeAxes(
     positions
       .filter((position) => isIndexAxis(position) && domain[position] !== 1)
-      .map((position) => ({ extent: domain[position]!, strides: patterns.map((pattern) => pattern.strides[position]!) })),
+      .map((position) => ({
+        extent: domain[position]!,
+        strides: patterns.map((pattern) => pattern.strides[position]!),
+      })),
   )
   const update = scatterPart({
     mode,

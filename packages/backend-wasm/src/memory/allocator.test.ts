@@ -70,7 +70,8 @@ describe('Allocator', () => {
             expect(address % granuleBytes).toBe(0)
             expect(address).toBeGreaterThanOrEqual(64)
             expect(address + size).toBeLessThanOrEqual(64 + 2 ** 18)
-            for (const [other, otherSize] of live) expect(address + size <= other || other + otherSize <= address).toBe(true)
+            for (const [other, otherSize] of live)
+              expect(address + size <= other || other + otherSize <= address).toBe(true)
             live.set(address, size)
           } else if (live.size > 0) {
             const address = [...live.keys()][step.victim % live.size]!
