@@ -18,12 +18,13 @@ function requireBuiltPackages(): void {
   if (missing) throw new Error(`The packages are not built: ${missing.replacement} is missing. Run: npm run build`)
 }
 
-function usesPublishedPackages({ manifest }: WorkspacePackage): boolean {
+/** Whether users get the package together with others. Programs start processes of their own, which know no aliases. */
+function isBuiltOnOthers({ manifest }: WorkspacePackage): boolean {
   const names = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
-  return names.some((name) => packages.some((target) => target.manifest.name === name))
+  return !manifest.private && names.some((name) => packages.some((target) => target.manifest.name === name))
 }
 
-/** `--mode dist` runs the tests of the packages that use others against the built ones; every other mode uses sources. */
+/** `--mode dist` runs the tests of published packages that use others against the built ones; every other mode uses sources. */
 export default defineConfig(({ mode }) => {
   if (mode === 'dist') requireBuiltPackages()
   return {
@@ -32,7 +33,7 @@ export default defineConfig(({ mode }) => {
       // Tests that train or compile a lot share two cores with others.
       testTimeout: 60_000,
       projects: packages
-        .filter((target) => mode !== 'dist' || usesPublishedPackages(target))
+        .filter((target) => mode !== 'dist' || isBuiltOnOthers(target))
         .map(({ folder, manifest }) => ({
           extends: true as const,
           root: join(root, folder),
