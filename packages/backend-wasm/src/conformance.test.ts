@@ -4,7 +4,7 @@ import { describe, it } from 'vitest'
 import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
 import { wasmKernels } from './kernels/index.ts'
-import { canEnableRevectorizer, supportsThreads, type Variant } from './variant.ts'
+import { canEnableRevectorizer, supportsThreads, type Variant, variants } from './variant.ts'
 import { wasm } from './wasm.ts'
 
 /** Formats that generated code can load, compute and store; f16, bf16 and f64 are not among them. */
@@ -14,9 +14,12 @@ const conformance = (name: string, backend: Backend): void => {
   describe(name, () => testBackend({ backend, kernels: wasmKernels, run: { describe, it }, capabilities }))
 }
 
-conformance('plain', wasm({ variant: 'plain' }).backends![0]!)
-conformance('relaxed', wasm({ variant: 'relaxed' }).backends![0]!)
-if (canEnableRevectorizer()) conformance('wide', wasm({ variant: 'wide' }).backends![0]!)
+for (const variant of variants) {
+  if (variant === 'wide' && !canEnableRevectorizer()) continue
+  for (const threads of supportsThreads() ? [1, 2, 3] : [1]) {
+    conformance(`${variant}, ${threads} threads`, wasm({ variant, threads }).backends![0]!)
+  }
+}
 
 /** Plays several threads, the last one first: every step is entered by one after the other. */
 class PlayedDevice extends WasmDevice {
@@ -38,4 +41,4 @@ const playing = (variant: Variant, shared: boolean): Backend => ({
   name: 'wasm',
   open: () => new PlayedDevice(new Machine(variant, { shared, threads: 3, maximumBytes: 2 ** 28 })),
 })
-conformance('relaxed, three threads', playing('relaxed', supportsThreads()))
+conformance('relaxed, three threads in turn', playing('relaxed', supportsThreads()))

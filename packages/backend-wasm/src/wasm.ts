@@ -4,13 +4,14 @@ import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
 import { checkWide } from './device/self-check.ts'
 import { wasmKernels } from './kernels/index.ts'
+import { maximumThreads } from './memory/layout.ts'
 import type { WasmKernelProgram } from './program/contract.ts'
+import { chooseThreads, type Threading } from './threads/choose.ts'
 import {
   chooseVariant,
   enableRelaxedSimdInNode20,
   enableRevectorizer,
   supportsSimd,
-  supportsThreads,
   type Variant,
   variants,
 } from './variant.ts'
@@ -31,8 +32,9 @@ export interface WasmOptions {
    */
   readonly wide?: boolean
   /**
-   * Threads that share the work. More than one needs shared memory (in browsers a cross-origin isolated page). At present the
-   * memory is shared but every program runs in the calling thread; a notice says so.
+   * Threads that share the work, from 1 to 256: by default as many as the machine has, at most 8. Results do not depend on it. One
+   * is used, and a notice says so, where there is no shared memory (a page that is not cross-origin isolated) and on the main
+   * thread of a page, which must not block; open the runtime in a worker there.
    */
   readonly threads?: number
   /** Bytes up to which the device's memory may grow; at most, and by default, 4 GiB. */
@@ -60,29 +62,37 @@ export function wasm(options: WasmOptions = {}): Plugin {
 }
 
 async function openDevice(options: WasmOptions): Promise<Device<'wasm'> | Unavailable> {
-  if (!supportsSimd()) return { unavailable: 'the JavaScript engine has no WebAssembly SIMD. Use the reference backend.' }
+  if (!supportsSimd())
+    return { unavailable: 'the JavaScript engine has no WebAssembly SIMD. Use the reference backend.' }
   const variant = await variantFor(options)
   if (typeof variant !== 'string') return variant
-  const machine = createMachine(variant, options)
+  const threading = await chooseThreads(options.threads)
+  if (threading.notice) notice(threading.notice)
+  const machine = await createMachine(variant, options, threading)
   if (variant !== 'wide') return new WasmDevice(machine)
   const wrong = await checkWide(machine)
   if (wrong === undefined) return new WasmDevice(machine)
-  machine.close()
+  await machine.close()
   notice(`wide vectors give a wrong result here (${wrong}); using 128-bit vectors.`)
-  return new WasmDevice(createMachine('relaxed', options))
+  return new WasmDevice(await createMachine('relaxed', options, threading))
 }
 
-function createMachine(variant: Variant, { threads = 1, maximumMemoryBytes }: WasmOptions): Machine {
-  const shared = threads > 1 && supportsThreads()
-  if (threads > 1) {
-    notice(
-      shared
-        ? `programs run in the calling thread; ${threads} threads were asked for.`
-        : `${threads} threads were asked for, but there is no shared memory (in browsers the page must be cross-origin isolated).`,
-    )
-  }
+/** A machine with its workers running. If they cannot start, for example where a page forbids it, the calling thread is alone. */
+async function createMachine(variant: Variant, options: WasmOptions, threading: Threading): Promise<Machine> {
+  const { threads, processors, startWorker } = threading
+  const { maximumMemoryBytes } = options
   const memory = maximumMemoryBytes === undefined ? {} : { maximumBytes: maximumMemoryBytes }
-  return new Machine(variant, { shared, threads: 1, ...memory })
+  const machine = new Machine(variant, { shared: threads > 1, threads, ...memory })
+  if (!startWorker) return machine
+  try {
+    await machine.startThreads(startWorker, processors)
+    return machine
+  } catch (error) {
+    if (!(error instanceof TesseraError && error.code === 'THREADS')) throw error
+    await machine.close()
+    notice(error.message)
+    return createMachine(variant, options, { threads: 1, processors })
+  }
 }
 
 /** The variant to run, with the flags set that it needs. */
@@ -94,7 +104,9 @@ async function variantFor({ variant, wide = false }: WasmOptions): Promise<Varia
   }
   if (variant === 'plain') return variant
   if (!(await enableRelaxedSimdInNode20())) {
-    return { unavailable: `the JavaScript engine has no relaxed SIMD, which the variant '${variant}' needs. Use 'plain'.` }
+    return {
+      unavailable: `the JavaScript engine has no relaxed SIMD, which the variant '${variant}' needs. Use 'plain'.`,
+    }
   }
   if (variant === 'wide') await enableRevectorizer()
   return variant
@@ -107,8 +119,8 @@ function checkOptions({ variant, threads, maximumMemoryBytes }: WasmOptions): vo
   if (variant !== undefined && !variants.includes(variant)) {
     fail(`there is no variant '${variant}'. Use one of ${variants.join(', ')}.`)
   }
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 256)) {
-    fail(`threads is ${threads}; it must be an integer from 1 to 256.`)
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= maximumThreads)) {
+    fail(`threads is ${threads}; it must be an integer from 1 to ${maximumThreads}.`)
   }
   if (maximumMemoryBytes !== undefined && !(maximumMemoryBytes >= 2 ** 20 && maximumMemoryBytes <= 2 ** 32)) {
     fail(`maximumMemoryBytes is ${maximumMemoryBytes}; it must be from 1 MiB (1048576) to 4 GiB (4294967296).`)

@@ -4,7 +4,7 @@ import { liveBuffer, WasmBuffer } from './buffer.ts'
 import { WasmExecutable } from './executable.ts'
 import type { Machine } from './machine.ts'
 
-/** The device of the backend `wasm`: everything runs in the calling thread, and is over when the call returns. */
+/** The device of the backend `wasm`: a run is over when the call returns, whatever the number of threads. */
 export class WasmDevice implements Device<'wasm'> {
   readonly backend = 'wasm'
   readonly variant: string
@@ -62,7 +62,7 @@ export class WasmDevice implements Device<'wasm'> {
   }
 
   async close(): Promise<void> {
-    this.#machine.close()
+    await this.#machine.close()
   }
 
   #checked(buffer: DeviceBuffer, byteLength: number, operation: string): WasmBuffer {

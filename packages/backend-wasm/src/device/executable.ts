@@ -2,14 +2,8 @@ import type { DeviceBuffer, Executable, SelectedProgram } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
 import { bindingSlots, type Linkage, link, measure, type PlannedCall } from '../program/link.ts'
 import { liveBuffer } from './buffer.ts'
-import type { Machine } from './machine.ts'
+import type { LinkedProgram, Machine } from './machine.ts'
 import { printProgram } from './source.ts'
-
-/** The entry points that every program exports. */
-interface ProgramEntries {
-  run(bindings: number, thread: number, threads: number): void
-  runStep(step: number, bindings: number, thread: number, threads: number): void
-}
 
 /** Runs one step as the threads that enter it. Tests play several threads, one after the other. */
 export type StepRunner = (runStep: (thread: number, threads: number) => void) => void
@@ -23,7 +17,7 @@ export class WasmExecutable implements Executable {
   /** Address of the data of all calls, and after it the bindings table. */
   readonly #data: number
   readonly #bindings: number
-  readonly #entries: ProgramEntries
+  readonly #linked: LinkedProgram
   /** Bytes that each bound buffer must have. */
   readonly #sizes: readonly number[]
   /** For each bound buffer the position of the one whose memory it takes over, or −1. */
@@ -47,7 +41,7 @@ export class WasmExecutable implements Executable {
     try {
       this.#linkage = link(program, this.#calls, library, this.#data)
       library.require(this.#linkage.functions)
-      this.#entries = machine.instantiate(this.#linkage).exports as unknown as ProgramEntries
+      this.#linked = machine.instantiate(this.#linkage)
     } catch (error) {
       memory.free(this.#data)
       throw error
@@ -62,22 +56,27 @@ export class WasmExecutable implements Executable {
 
   run(buffers: readonly DeviceBuffer[]): void {
     this.#bind(buffers)
-    this.#entries.run(this.#bindings, 0, 1)
+    this.#machine.run(this.#linked, this.#bindings)
   }
 
   async profile(buffers: readonly DeviceBuffer[]): Promise<readonly number[]> {
-    return this.profileSteps(buffers, (runStep) => runStep(0, 1))
+    return this.#profile(buffers, (step) => this.#machine.runStep(this.#linked, step, this.#bindings))
   }
 
   /** As `profile`, with a runner that says which threads enter each step. */
   profileSteps(buffers: readonly DeviceBuffer[], runner: StepRunner): number[] {
+    const { runStep } = this.#linked.entries
+    return this.#profile(buffers, (step) => {
+      runner((thread, threads) => runStep(step, this.#bindings, thread, threads))
+    })
+  }
+
+  #profile(buffers: readonly DeviceBuffer[], runStep: (step: number) => void): number[] {
     this.#bind(buffers)
     const { firstStep } = this.#linkage
     return this.#calls.map((_, call) => {
       const start = performance.now()
-      for (let step = firstStep[call]!; step < firstStep[call + 1]!; step++) {
-        runner((thread, threads) => this.#entries.runStep(step, this.#bindings, thread, threads))
-      }
+      for (let step = firstStep[call]!; step < firstStep[call + 1]!; step++) runStep(step)
       return 1000 * (performance.now() - start)
     })
   }
@@ -89,6 +88,7 @@ export class WasmExecutable implements Executable {
   dispose(): void {
     if (this.#disposed) return
     this.#disposed = true
+    this.#machine.forget(this.#linked)
     this.#machine.releaseWorkspace(this)
     this.#machine.memory.free(this.#data)
   }

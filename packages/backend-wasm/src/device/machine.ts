@@ -3,7 +3,20 @@ import { TesseraError } from '@tessera/core'
 import { DeviceMemory, type MemoryOptions } from '../memory/memory.ts'
 import { type FunctionLibrary, functionLibrary } from '../program/library.ts'
 import type { Linkage } from '../program/link.ts'
+import { ThreadPool, type ThreadProgram } from '../threads/pool.ts'
+import type { StartWorker } from '../threads/workers.ts'
 import type { Variant } from '../variant.ts'
+
+/** The entry points that every program exports. */
+interface ProgramEntries {
+  run(bindings: number, thread: number, threads: number): void
+  runStep(step: number, bindings: number, thread: number, threads: number): void
+}
+
+/** A program in its device's memory. */
+export interface LinkedProgram extends ThreadProgram {
+  readonly entries: ProgramEntries
+}
 
 /** What a device and its programs share: the memory, the functions that work on it, and one workspace for all programs. */
 export class Machine {
@@ -15,6 +28,8 @@ export class Machine {
   readonly #instances = new Map<WebAssembly.Module, WebAssembly.Instance>()
   /** Bytes of workspace that each live program needs. */
   readonly #needs = new Map<object, number>()
+  readonly #imports: Record<string, WebAssembly.ExportValue>
+  #pool: ThreadPool | undefined
   #workspace: { readonly address: number; readonly byteLength: number } | undefined
   #closed = false
 
@@ -22,6 +37,7 @@ export class Machine {
     this.memory = new DeviceMemory(options)
     this.library = functionLibrary(variant, options.shared)
     this.threads = options.threads
+    this.#imports = { memory: this.memory.memory, check: () => this.#pool?.check() }
     this.limits = limitsOf(variant, options.threads, this.memory.maximumBytes)
   }
 
@@ -29,20 +45,50 @@ export class Machine {
     if (this.#closed) throw new TesseraError('CLOSED', `wasm: ${operation}: the device is closed. Open a new runtime.`)
   }
 
-  close(): void {
+  /**
+   * Starts the workers; without them, the calling thread runs everything.
+   * @param processors threads that the machine can run at a time
+   * @throws TesseraError `THREADS` if a worker cannot start
+   */
+  async startThreads(startWorker: StartWorker, processors: number): Promise<void> {
+    this.#pool = new ThreadPool({ memory: this.memory.memory, threads: this.threads, processors, startWorker })
+    await this.#pool.ready
+  }
+
+  async close(): Promise<void> {
     this.#closed = true
     this.#instances.clear()
     this.#needs.clear()
+    await this.#pool?.close()
   }
 
-  /** An instance of a program's module, linked with the functions that it imports. */
-  instantiate({ module, functions }: Linkage): WebAssembly.Instance {
-    const imports: Record<string, WebAssembly.ExportValue> = {}
-    for (const { name } of functions) imports[name] = this.#instanceOf(this.library.get(name).module).exports[name]!
-    return new WebAssembly.Instance(new WebAssembly.Module(module.toBytes()), {
-      device: { memory: this.memory.memory },
-      library: imports,
-    })
+  /** Compiles a program's module and links it with the functions that it imports. */
+  instantiate({ module: builder, functions }: Linkage): LinkedProgram {
+    const module = new WebAssembly.Module(builder.toBytes())
+    const imports = functions.map(({ name }) => ({ name, module: this.library.get(name).module }))
+    const library: Record<string, WebAssembly.ExportValue> = {}
+    for (const { name, module } of imports) library[name] = this.#instanceOf(module).exports[name]!
+    const { exports } = new WebAssembly.Instance(module, { device: this.#imports, library })
+    return { module, imports, entries: exports as unknown as ProgramEntries }
+  }
+
+  /** Runs a program on all threads. */
+  run(program: LinkedProgram, bindings: number): void {
+    const { entries } = program
+    if (this.#pool) this.#pool.run(program, -1, bindings, (threads) => entries.run(bindings, 0, threads))
+    else entries.run(bindings, 0, 1)
+  }
+
+  /** Runs one step of a program on all threads. */
+  runStep(program: LinkedProgram, step: number, bindings: number): void {
+    const { entries } = program
+    if (this.#pool) this.#pool.run(program, step, bindings, (threads) => entries.runStep(step, bindings, 0, threads))
+    else entries.runStep(step, bindings, 0, 1)
+  }
+
+  /** Gives back what is kept for a program. */
+  forget(program: LinkedProgram): void {
+    this.#pool?.forget(program)
   }
 
   /** States how much workspace a program needs: memory whose content does not outlive a run, so that all programs share it. */
@@ -76,7 +122,7 @@ export class Machine {
   #instanceOf(module: WebAssembly.Module): WebAssembly.Instance {
     let instance = this.#instances.get(module)
     if (!instance) {
-      instance = new WebAssembly.Instance(module, { device: { memory: this.memory.memory } })
+      instance = new WebAssembly.Instance(module, { device: this.#imports })
       this.#instances.set(module, instance)
     }
     return instance

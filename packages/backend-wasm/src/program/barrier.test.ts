@@ -4,9 +4,9 @@ import { i32, ModuleBuilder } from '../assembler/index.ts'
 import { layout } from '../memory/layout.ts'
 import { supportsThreads } from '../variant.ts'
 import { defineBarrier } from './barrier.ts'
-import { importDeviceMemory } from './library.ts'
+import { importDevice } from './library.ts'
 
-const base = 1024
+const base = layout.heap
 
 /**
  * `work(thread, threads, rounds)`: in each round every thread writes the number of the round into its own word, waits, checks that
@@ -14,8 +14,7 @@ const base = 1024
  */
 function workBytes(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder()
-  importDeviceMemory(module, true)
-  const barrier = defineBarrier(module)
+  const barrier = defineBarrier(module, importDevice(module, true)!)
   const parameters = { thread: 'i32', threads: 'i32', rounds: 'i32' } as const
   const work = module.function('work', parameters, 'i32', (fn, { thread, threads, rounds }) => {
     const wrong = fn.local('i32', 'wrong', 0)
@@ -35,7 +34,7 @@ function workBytes(): Uint8Array<ArrayBuffer> {
 
 const workerSource = `
 const { parentPort, workerData: { module, memory, thread, threads, rounds } } = require('node:worker_threads')
-const { exports } = new WebAssembly.Instance(module, { device: { memory } })
+const { exports } = new WebAssembly.Instance(module, { device: { memory, check() {} } })
 parentPort.postMessage(exports.work(thread, threads, rounds))
 `
 
@@ -44,12 +43,16 @@ describe.skipIf(!supportsThreads())('barrier', () => {
     it(`holds ${threads} threads together, more of them than processors too`, async () => {
       const module = new WebAssembly.Module(workBytes())
       const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+      new Int32Array(memory.buffer)[layout.barrierSpins / 4] = 1000
       const wrong = await Promise.all(
         Array.from(
           { length: threads },
           (_, thread) =>
             new Promise<number>((resolve, reject) => {
-              const worker = new Worker(workerSource, { eval: true, workerData: { module, memory, thread, threads, rounds: 2000 } })
+              const worker = new Worker(workerSource, {
+                eval: true,
+                workerData: { module, memory, thread, threads, rounds: 2000 },
+              })
               worker.once('message', resolve)
               worker.once('error', reject)
             }),

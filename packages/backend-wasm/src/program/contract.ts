@@ -31,7 +31,10 @@ export interface WasmEnvironment {
   readonly variant: Variant
   readonly sharedMemory: boolean
   /** A helper function of the module by name, made when it is first asked for. */
-  helper<Q extends Parameters, R extends ResultType>(name: string, make: () => FunctionHandle<Q, R>): FunctionHandle<Q, R>
+  helper<Q extends Parameters, R extends ResultType>(
+    name: string,
+    make: () => FunctionHandle<Q, R>,
+  ): FunctionHandle<Q, R>
   /**
    * The barrier, for use inside a function: every thread must call it, and none goes on before all have.
    * `undefined` without shared memory, where there is only one thread.

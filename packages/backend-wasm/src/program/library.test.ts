@@ -25,7 +25,10 @@ describe('FunctionLibrary', () => {
     expect(defined).toBe(3)
     expect(library.get('test.one').module).toBe(library.get('test.two').module)
     expect(library.get('test.three').module).not.toBe(library.get('test.two').module)
-    expect(WebAssembly.Module.exports(library.get('test.one').module).map(({ name }) => name)).toEqual(['test.one', 'test.two'])
+    expect(WebAssembly.Module.exports(library.get('test.one').module).map(({ name }) => name)).toEqual([
+      'test.one',
+      'test.two',
+    ])
   })
 
   it('has one library for each variant and kind of memory', () => {

@@ -1,6 +1,6 @@
-import { ModuleBuilder } from '../assembler/index.ts'
-import type { FunctionHandle } from '../assembler/index.ts'
 import { TesseraError } from '@tessera/core'
+import type { FunctionHandle } from '../assembler/index.ts'
+import { ModuleBuilder } from '../assembler/index.ts'
 import { maximumPages } from '../memory/layout.ts'
 import type { Variant } from '../variant.ts'
 import { defineBarrier } from './barrier.ts'
@@ -12,17 +12,29 @@ export interface LibraryFunction {
   readonly definition: WasmFunction
 }
 
-/** Imports the device's memory, under the names that `instantiate` gives it. */
-export function importDeviceMemory(module: ModuleBuilder, sharedMemory: boolean): void {
-  module.importMemory('device', 'memory', sharedMemory ? { minimum: 1, maximum: maximumPages, shared: true } : { minimum: 1 })
+/** Imports the device's memory and, if it is shared, the check for lost threads that its barriers make. */
+export function importDevice(module: ModuleBuilder, sharedMemory: boolean): FunctionHandle | undefined {
+  if (!sharedMemory) {
+    module.importMemory('device', 'memory', { minimum: 1 })
+    return undefined
+  }
+  module.importMemory('device', 'memory', { minimum: 1, maximum: maximumPages, shared: true })
+  return module.importFunction('device', 'check', {}, 'void') as unknown as FunctionHandle
 }
 
-/** Helpers and barrier of the functions that are defined in one module. */
-export function createEnvironment(module: ModuleBuilder, variant: Variant, sharedMemory: boolean): WasmEnvironment {
+/**
+ * Helpers and barrier of the functions that are defined in one module.
+ * @param check what `importDevice` gave
+ */
+export function createEnvironment(
+  module: ModuleBuilder,
+  variant: Variant,
+  check: FunctionHandle | undefined,
+): WasmEnvironment {
   const helpers = new Map<string, FunctionHandle>()
   const environment: WasmEnvironment = {
     variant,
-    sharedMemory,
+    sharedMemory: check !== undefined,
     helper: (name, make) => {
       const known = helpers.get(name) as ReturnType<typeof make> | undefined
       if (known) return known
@@ -30,7 +42,7 @@ export function createEnvironment(module: ModuleBuilder, variant: Variant, share
       helpers.set(name, made as unknown as FunctionHandle)
       return made
     },
-    barrier: () => (sharedMemory ? environment.helper('barrier', () => defineBarrier(module)) : undefined),
+    barrier: () => check && environment.helper('barrier', () => defineBarrier(module, check)),
   }
   return environment
 }
@@ -62,8 +74,7 @@ export class FunctionLibrary {
   /** A module of these functions, each exported under its name. */
   build(functions: Iterable<WasmFunction>): ModuleBuilder {
     const module = new ModuleBuilder()
-    importDeviceMemory(module, this.sharedMemory)
-    const environment = createEnvironment(module, this.variant, this.sharedMemory)
+    const environment = createEnvironment(module, this.variant, importDevice(module, this.sharedMemory))
     for (const definition of functions) module.export(definition.define(module, environment), definition.name)
     return module
   }

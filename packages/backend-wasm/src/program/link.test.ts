@@ -60,11 +60,17 @@ describe('link', () => {
   const linked = (given: WasmStep) => link(program, [call([1], [3], { steps: [given] })], library, 4096)
 
   it('refuses a step with too few arguments', () => {
-    expect(() => linked({ function: nothing, arguments: [] })).toThrowError(/'test.nothing' takes 1 arguments \(address\), the step gives 0/)
+    expect(() => linked({ function: nothing, arguments: [] })).toThrowError(
+      /'test.nothing' takes 1 arguments \(address\), the step gives 0/,
+    )
   })
 
   it('refuses an argument of the wrong type, or an operand that the call does not have', () => {
-    expect(() => linked({ function: nothing, arguments: [{ kind: 'f32', value: 1 }] })).toThrowError(/parameter 'address' .* is i32/)
-    expect(() => linked({ function: nothing, arguments: [{ kind: 'input', index: 1 }] })).toThrowError(/parameter 'address'/)
+    expect(() => linked({ function: nothing, arguments: [{ kind: 'f32', value: 1 }] })).toThrowError(
+      /parameter 'address' .* is i32/,
+    )
+    expect(() => linked({ function: nothing, arguments: [{ kind: 'input', index: 1 }] })).toThrowError(
+      /parameter 'address'/,
+    )
   })
 })

@@ -1,9 +1,9 @@
-import type { Expression, FunctionHandle, Local } from '../assembler/index.ts'
-import { callIndirect, f32, i32, ModuleBuilder } from '../assembler/index.ts'
 import type { OpCall, Operand, Program } from '@tessera/core'
 import { formatOf, TesseraError } from '@tessera/core'
-import type { WasmArgument, WasmCallPlan, WasmFunction, WasmParameters } from './contract.ts'
-import { createEnvironment, type FunctionLibrary, importDeviceMemory } from './library.ts'
+import type { Expression, FunctionHandle, Local } from '../assembler/index.ts'
+import { callIndirect, f32, i32, ModuleBuilder } from '../assembler/index.ts'
+import type { WasmArgument, WasmCallPlan, WasmEnvironment, WasmFunction, WasmParameters } from './contract.ts'
+import { createEnvironment, type FunctionLibrary, importDevice } from './library.ts'
 
 /**
  * The bindings table of a program: words in memory that are written before each run. First the addresses of the arena and of both
@@ -36,7 +36,9 @@ export interface Linkage {
 }
 
 /** Sizes that must be known before addresses are: of the data of all calls and of their scratch memory. */
-export function measure(calls: readonly PlannedCall[]): Pick<Linkage, 'dataOffsets' | 'sharedScratchBytes' | 'threadScratchBytes'> {
+export function measure(
+  calls: readonly PlannedCall[],
+): Pick<Linkage, 'dataOffsets' | 'sharedScratchBytes' | 'threadScratchBytes'> {
   const dataOffsets = [0]
   let sharedScratchBytes = 0
   let threadScratchBytes = 0
@@ -56,12 +58,17 @@ export function measure(calls: readonly PlannedCall[]): Pick<Linkage, 'dataOffse
  * Emits the program's module: `run(bindings, thread, threads)` executes all steps with a barrier wherever one reads or writes what
  * another thread may still be working on; `runStep(step, bindings, thread, threads)` executes one step.
  */
-export function link(program: Program, calls: readonly PlannedCall[], library: FunctionLibrary, dataAddress: number): Linkage {
+export function link(
+  program: Program,
+  calls: readonly PlannedCall[],
+  library: FunctionLibrary,
+  dataAddress: number,
+): Linkage {
   const sizes = measure(calls)
   const functions = new Map<string, WasmFunction>()
   for (const { plan } of calls) for (const step of plan.steps) functions.set(step.function.name, step.function)
   const module = new ModuleBuilder()
-  importDeviceMemory(module, library.sharedMemory)
+  const check = importDevice(module, library.sharedMemory)
   const imported = new Map<string, FunctionHandle<WasmParameters, 'void'>>()
   for (const { name, parameters } of functions.values()) {
     imported.set(name, module.importFunction('library', name, parameters, 'void'))
@@ -88,7 +95,8 @@ export function link(program: Program, calls: readonly PlannedCall[], library: F
     }
   })
   firstStep.push(steps.length)
-  emitEntries(module, library, steps, barriersBefore(program, calls))
+  const barrier = () => createEnvironment(module, library.variant, check).barrier()
+  emitEntries(module, barrier, steps, barriersBefore(program, calls))
   return {
     ...sizes,
     module,
@@ -100,11 +108,11 @@ export function link(program: Program, calls: readonly PlannedCall[], library: F
 
 function emitEntries(
   module: ModuleBuilder,
-  library: FunctionLibrary,
+  defineBarrier: WasmEnvironment['barrier'],
   steps: readonly FunctionHandle<typeof entryParameters, 'void'>[],
   barriers: ReadonlySet<number>,
 ): void {
-  const barrier = createEnvironment(module, library.variant, library.sharedMemory).barrier()
+  const barrier = defineBarrier()
   module.export(
     module.function('run', entryParameters, 'void', (fn, { bindings, thread, threads }) => {
       steps.forEach((step, index) => {
@@ -116,9 +124,14 @@ function emitEntries(
   module.table(steps as unknown as readonly FunctionHandle[])
   const signature = module.signature(entryParameters, 'void')
   module.export(
-    module.function('runStep', { step: 'i32', ...entryParameters }, 'void', (fn, { step, bindings, thread, threads }) => {
-      fn.run(callIndirect(signature, step, { bindings, thread, threads }))
-    }),
+    module.function(
+      'runStep',
+      { step: 'i32', ...entryParameters },
+      'void',
+      (fn, { step, bindings, thread, threads }) => {
+        fn.run(callIndirect(signature, step, { bindings, thread, threads }))
+      },
+    ),
   )
 }
 
@@ -175,7 +188,10 @@ function argumentValue(
     case 'sharedScratch':
       return plus(slot(bindingSlots.sharedScratch), argument.byteOffset ?? 0)
     case 'threadScratch':
-      return plus(i32.add(slot(bindingSlots.threadScratch), i32.mul(thread, threadScratchBytes)), argument.byteOffset ?? 0)
+      return plus(
+        i32.add(slot(bindingSlots.threadScratch), i32.mul(thread, threadScratchBytes)),
+        argument.byteOffset ?? 0,
+      )
     case 'thread':
       return thread
     case 'threads':
@@ -193,7 +209,8 @@ class OperandAddresses {
 
   constructor(program: Program) {
     for (const buffer of program.buffers) {
-      if (buffer.role === 'temporary') this.#slots.set(buffer.id, { slot: bindingSlots.arena, offset: buffer.offset ?? 0 })
+      if (buffer.role === 'temporary')
+        this.#slots.set(buffer.id, { slot: bindingSlots.arena, offset: buffer.offset ?? 0 })
     }
     ;[...program.inputs, ...program.outputs].forEach((id, index) => {
       this.#slots.set(id, { slot: bindingSlots.buffers + index, offset: 0 })
@@ -208,7 +225,8 @@ class OperandAddresses {
   }
 }
 
-const plus = (address: Expression<'i32'>, offset: number): Expression<'i32'> => (offset === 0 ? address : i32.add(address, offset))
+const plus = (address: Expression<'i32'>, offset: number): Expression<'i32'> =>
+  offset === 0 ? address : i32.add(address, offset)
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
 /** Bytes of memory that a call reads or writes: `[start, end)` of one binding, of the arena or of the scratch memory. */
@@ -236,7 +254,8 @@ export function barriersBefore(program: Program, calls: readonly PlannedCall[]):
       ...call.inputs.map((operand) => regionOf(operand, false)),
       ...call.outputs.map((operand) => regionOf(operand, true)),
     ]
-    if (plan.sharedScratchBytes) regions.push({ space: 'scratch', start: 0, end: plan.sharedScratchBytes, written: true })
+    if (plan.sharedScratchBytes)
+      regions.push({ space: 'scratch', start: 0, end: plan.sharedScratchBytes, written: true })
     if (regions.some((region) => recent.some((other) => conflict(region, other)))) {
       barriers.add(step)
       recent = []

@@ -1,0 +1,129 @@
+import type { WorkerMessage, WorkerStart } from './source.ts'
+import { workerSource } from './source.ts'
+
+/** A worker, whatever the platform. */
+export interface WorkerHandle {
+  post(message: WorkerMessage): void
+  /** False once the worker is known to be gone, even before the platform has said so. */
+  isAlive(): boolean
+  /** From now on the worker does not keep the process running. */
+  release(): void
+  terminate(): Promise<void>
+}
+
+/** What a worker's owner wants to know. */
+export interface WorkerEvents {
+  /** It waits for commands. */
+  ready(): void
+  /** It cannot start, or is gone. Called once or more often. */
+  gone(reason: string): void
+}
+
+export type StartWorker = (start: WorkerStart, events: WorkerEvents) => WorkerHandle
+
+/** The part of `node:worker_threads` that is used. */
+interface NodeWorker {
+  on(event: 'message', listener: () => void): void
+  on(event: 'error', listener: (error: unknown) => void): void
+  on(event: 'exit', listener: (code: number) => void): void
+  postMessage(message: unknown): void
+  unref(): void
+  terminate(): Promise<unknown>
+  readonly performance?: { eventLoopUtilization(): { readonly idle: number } }
+}
+type NodeWorkerConstructor = new (source: string, options: Record<string, unknown>) => NodeWorker
+
+const nodeSource = `'use strict'
+const { parentPort, receiveMessageOnPort } = require('node:worker_threads')
+const listen = (take) => parentPort.on('message', take)
+const post = (message) => parentPort.postMessage(message)
+const nextMessage = () => receiveMessageOnPort(parentPort)?.message
+const close = () => process.exit()
+${workerSource}`
+
+const webSource = `'use strict'
+const listen = (take) => { onmessage = (event) => take(event.data) }
+const post = (message) => postMessage(message)
+const nextMessage = undefined
+${workerSource}`
+
+/** How workers are started here, or why they cannot be. */
+export async function workerStarter(): Promise<StartWorker | { readonly unavailable: string }> {
+  const node = (await nodeModule('node:worker_threads')) as { readonly Worker: NodeWorkerConstructor } | undefined
+  if (node) return (start, events) => startNodeWorker(node.Worker, start, events)
+  if (!mayBlock()) return { unavailable: 'the main thread of a page must not block. Open the runtime in a worker' }
+  if (typeof Worker === 'undefined') return { unavailable: 'there are no workers' }
+  return startWebWorker
+}
+
+/** Threads that the machine can run at a time. */
+export async function availableThreads(): Promise<number> {
+  const os = (await nodeModule('node:os')) as { availableParallelism(): number } | undefined
+  return os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1
+}
+
+/** A module of Node, loaded in a way that neither browsers nor bundlers see. */
+async function nodeModule(name: string): Promise<unknown> {
+  const { process } = globalThis as {
+    process?: { readonly versions?: { readonly node?: string }; getBuiltinModule?(name: string): unknown }
+  }
+  if (process?.versions?.node === undefined) return undefined
+  return process.getBuiltinModule?.(name) ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))
+}
+
+/** Whether the calling thread may wait for others. */
+function mayBlock(): boolean {
+  try {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function startNodeWorker(NodeWorker: NodeWorkerConstructor, start: WorkerStart, events: WorkerEvents): WorkerHandle {
+  // Without the loaders and hooks that the process itself was started with.
+  const worker = new NodeWorker(nodeSource, { eval: true, execArgv: [], name: `tessera-wasm-${start.thread}` })
+  let isGone = false
+  const gone = (reason: string): void => {
+    isGone = true
+    events.gone(reason)
+  }
+  // Idle time is negative as soon as the thread is gone, which is before any event says so.
+  const idleTime = (): number => worker.performance?.eventLoopUtilization().idle ?? 0
+  worker.on('message', () => {
+    idleTime()
+    events.ready()
+  })
+  worker.on('error', (error) => gone(String(error)))
+  worker.on('exit', (code) => gone(`it ended with code ${code}`))
+  worker.postMessage(start)
+  return {
+    post: (message) => worker.postMessage(message),
+    isAlive: () => !isGone && idleTime() >= 0,
+    release: () => worker.unref(),
+    terminate: async () => void (await worker.terminate()),
+  }
+}
+
+const startWebWorker: StartWorker = (start, events) => {
+  const url = URL.createObjectURL(new Blob([webSource], { type: 'text/javascript' }))
+  const worker = new Worker(url, { name: `tessera-wasm-${start.thread}` })
+  let isGone = false
+  worker.onmessage = () => {
+    URL.revokeObjectURL(url)
+    events.ready()
+  }
+  worker.onerror = ({ message }) => {
+    isGone = true
+    URL.revokeObjectURL(url)
+    events.gone(message)
+  }
+  worker.postMessage(start)
+  return {
+    post: (message) => worker.postMessage(message),
+    isAlive: () => !isGone,
+    release() {},
+    terminate: async () => worker.terminate(),
+  }
+}
