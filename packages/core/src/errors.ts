@@ -3,7 +3,7 @@
  * cure; `code` is stable across versions, so programs can react to it.
  *
  * @example
- * ```ts no-run
+ * ```ts sketch
  * try {
  *   await createRuntime({ use: [wasm(), wasm()] })
  * } catch (error) {

@@ -4,7 +4,7 @@ import type { Shape } from './shape.ts'
 /**
  * Attributes of each op, by op name. Any package adds its own ops by declaration merging:
  *
- * ```ts no-run
+ * ```ts sketch
  * declare module '@tessera/core' {
  *   interface OpAttributes { sparseAttention: { pattern: Pattern } }
  * }

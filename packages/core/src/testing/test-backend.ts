@@ -33,7 +33,7 @@ export interface BackendTestOptions {
  * The last test closes the device.
  *
  * @example
- * ```ts no-run
+ * ```ts sketch
  * import { testBackend } from '@tessera/core/testing'
  * import { describe, it } from 'vitest'
  *

@@ -39,7 +39,7 @@ export interface KernelTestOptions<Op extends OpName = OpName, B extends Backend
  * throwing, whatever formats and extents it is asked for.
  *
  * @example
- * ```ts no-run
+ * ```ts sketch
  * testKernel({
  *   kernel: packedMatmul,
  *   backend: wasmBackend,

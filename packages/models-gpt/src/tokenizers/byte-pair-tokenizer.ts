@@ -43,7 +43,7 @@ const longestCachedWord = 64
  * Every string and every sequence of bytes comes back unchanged.
  *
  * @example
- * ```ts no-run
+ * ```ts sketch
  * const tokenizer = bytePairTokenizerFromGpt2Files({ vocabulary: vocabJson, merges: mergesText })
  * tokenizer.encode('Hello world') // Int32Array [15496, 995]
  * ```
