@@ -209,8 +209,8 @@ describe('tessera-gpt eval', () => {
       expect(validation.tokens).toBe(16 * Math.floor((length - 1) / 16))
       // A character is a token here, so that bits and nats tell the same.
       expect(validation.bitsPerCharacter).toBeCloseTo(validation.loss / Math.LN2, 10)
-      // After five steps little more is learnt than that all of 16 characters occur.
-      expect(Math.abs(validation.loss - Math.log(16))).toBeLessThan(0.2)
+      // Five steps teach little: about as much as that 16 characters occur.
+      expect(Math.abs(validation.loss - Math.log(16))).toBeLessThan(0.5)
       expect((await part('all')).tokens).toBeGreaterThan(9 * validation.tokens)
     },
     timeout,

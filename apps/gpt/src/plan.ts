@@ -39,7 +39,19 @@ const changeable: readonly (keyof PlanOptions)[] = ['steps', 'evaluateEvery', 'e
 
 /** All that decides how a run goes; these are the options that belong to a new run only. */
 const settled: readonly (keyof PlanOptions)[] = [
-  ...(['preset', 'layers', 'heads', 'width', 'block', 'biases', 'dropout', 'tokenizer', 'batch', 'seed'] as const),
+  ...([
+    'preset',
+    'layers',
+    'heads',
+    'width',
+    'block',
+    'biases',
+    'dropout',
+    'initialDeviation',
+    'tokenizer',
+    'batch',
+    'seed',
+  ] as const),
   ...(['learningRate', 'minimumLearningRate', 'warmup', 'beta2', 'weightDecay', 'clip'] as const),
 ]
 

@@ -36,6 +36,7 @@ function trainProgram(): Command {
     .option('--biases', 'linear layers and norms with biases')
     .option('--no-biases', 'without')
     .option('--dropout <share>', 'share of activations dropped', fraction)
+    .option('--initial-deviation <number>', 'of the first weights of linear layers', positive)
     .option(
       '--tokenizer <kind>',
       'character, bpe (trained on the text, 1,024 tokens), bpe:SIZE, or gpt2',
@@ -122,6 +123,7 @@ function presetTable(): string {
     ...rows.map(line),
     '',
     'All of them: minimum rate a tenth of the rate, warm-up 100 steps or a tenth of all, weight decay 0.1, clip 1, dropout 0,',
+    'initial deviation 0.05 with quick and nanogpt-cpu, 0.02 with published sizes (times √(preset width / --width)),',
     `evaluation every ${presets['nanogpt-cpu']!.recipe.evaluateEvery} steps on ${presets['nanogpt-cpu']!.recipe.evaluationBatches} batches ` +
       `(${defaultPreset}: every ${presets[defaultPreset]!.recipe.evaluateEvery} on ${presets[defaultPreset]!.recipe.evaluationBatches}).`,
   ].join('\n')

@@ -12,6 +12,7 @@ describe('gptConfiguration', () => {
       dropout: 0,
       feedForwardRatio: 4,
       layerNormEpsilon: 1e-5,
+      initialDeviation: 0.02,
     })
   })
 
@@ -33,6 +34,7 @@ describe('gptConfiguration', () => {
     [{ dropout: 1 }, 'dropout must be at least 0 and below 1, got 1'],
     [{ feedForwardRatio: 0.7 }, 'feedForwardRatio 0.7 times width 64 must be a whole number'],
     [{ layerNormEpsilon: 0 }, 'layerNormEpsilon must lie between 0 and 1, got 0'],
+    [{ initialDeviation: -1 }, 'initialDeviation must lie between 0 and 10, got -1'],
   ])('refuses %j', (changes, message) => {
     expect(() => gptConfiguration({ ...small, ...changes })).toThrow(message)
   })

@@ -22,6 +22,12 @@ export interface GptConfiguration {
   readonly feedForwardRatio: number
   /** Added to the variance in layer norms. */
   readonly layerNormEpsilon: number
+  /**
+   * Standard deviation of the first weights of linear layers; of those that project into the residual stream it is
+   * divided by √(2 · layers). Embeddings have 0.02 always. GPT-2's 0.02 is for widths from 768 up: narrower models learn
+   * faster with more.
+   */
+  readonly initialDeviation: number
 }
 
 /** What {@link gptConfiguration} takes: sizes that every model needs, and the rest if it is not as in GPT-2. */
@@ -36,7 +42,7 @@ const sizes = ['layers', 'heads', 'width', 'headWidth', 'blockSize', 'vocabulary
 
 /**
  * A checked configuration. Left out: `headWidth` is `width / heads`, biases are on, dropout is 0, `feedForwardRatio` 4
- * and `layerNormEpsilon` 1e-5, as in GPT-2 (Radford et al. 2019, section 2.3).
+ * `layerNormEpsilon` 1e-5 and `initialDeviation` 0.02, as in GPT-2 (Radford et al. 2019, section 2.3).
  *
  * @throws TesseraError `GPT_CONFIGURATION` for sizes that are not positive integers or do not fit each other
  * @example
@@ -58,6 +64,7 @@ export function gptConfiguration(options: GptOptions): GptConfiguration {
     dropout: options.dropout ?? 0,
     feedForwardRatio: options.feedForwardRatio ?? 4,
     layerNormEpsilon: options.layerNormEpsilon ?? 1e-5,
+    initialDeviation: options.initialDeviation ?? 0.02,
   }
   check(configuration, options.headWidth !== undefined)
   return configuration
@@ -76,7 +83,7 @@ export function gptConfigurationFromJSON(json: unknown): GptConfiguration {
 }
 
 function check(configuration: GptConfiguration, headWidthGiven: boolean): void {
-  const { width, heads, biases, dropout, feedForwardRatio, layerNormEpsilon } = configuration
+  const { width, heads, biases, dropout, feedForwardRatio, layerNormEpsilon, initialDeviation } = configuration
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0
   if (isSize(width) && isSize(heads) && !headWidthGiven && width % heads !== 0) {
     const below = width - (width % heads)
@@ -101,6 +108,9 @@ function check(configuration: GptConfiguration, headWidthGiven: boolean): void {
   }
   if (!(typeof layerNormEpsilon === 'number' && layerNormEpsilon > 0 && layerNormEpsilon < 1)) {
     fail(`layerNormEpsilon must lie between 0 and 1, got ${shown(layerNormEpsilon)}.`)
+  }
+  if (!(typeof initialDeviation === 'number' && initialDeviation > 0 && initialDeviation < 10)) {
+    fail(`initialDeviation must lie between 0 and 10, got ${shown(initialDeviation)}.`)
   }
 }
 

@@ -41,15 +41,16 @@ describe('Gpt', () => {
   })
 
   it('starts near a loss of log(vocabulary), with residual projections scaled by 1/√(2L)', async () => {
-    const model = make({ layers: 3, width: 32, vocabularySize: 100 })
+    const model = make({ layers: 3, width: 32, vocabularySize: 100, initialDeviation: 0.03 })
     for (const weight of Object.values(model.parameters())) weight.realize()
     const loss = await crossEntropy(model.forward(tokens), targets).item()
     expect(Math.abs(loss - Math.log(100))).toBeLessThan(0.1)
     const deviation = async (weight: Tensor) => Math.sqrt(await weight.square().mean().item())
     const [block] = model.blocks
-    expect(await deviation(block!.feedForward.expansion.weight)).toBeCloseTo(0.02, 3)
-    expect(await deviation(block!.feedForward.projection.weight)).toBeCloseTo(0.02 / Math.sqrt(6), 3)
-    expect(await deviation(block!.attention.projection.weight)).toBeCloseTo(0.02 / Math.sqrt(6), 3)
+    expect(await deviation(model.tokenEmbedding.weight)).toBeCloseTo(0.02, 3)
+    expect(await deviation(block!.feedForward.expansion.weight)).toBeCloseTo(0.03, 3)
+    expect(await deviation(block!.feedForward.projection.weight)).toBeCloseTo(0.03 / Math.sqrt(6), 3)
+    expect(await deviation(block!.attention.projection.weight)).toBeCloseTo(0.03 / Math.sqrt(6), 3)
   })
 
   it('has gradients that agree with finite differences, for every parameter', async () => {

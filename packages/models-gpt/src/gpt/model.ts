@@ -1,5 +1,5 @@
 import { attention, range, ShapeError, splitKey, type Tensor } from '@tessera/core'
-import { Dropout, Embedding, LayerNorm, Linear, Module, normal } from '@tessera/nn'
+import { Dropout, Embedding, type Initializer, LayerNorm, Linear, Module, normal } from '@tessera/nn'
 import type { GptConfiguration } from './configuration.ts'
 
 /** Keys and values of one layer at the positions so far, each `[batch, heads, blockSize, headWidth]`. */
@@ -16,11 +16,13 @@ export interface GptCache {
   readonly layers: readonly LayerCache[]
 }
 
-/** Standard deviation of the first weights in GPT-2, nanoGPT and transformers. (GPT-2's code has 0.01 for positions.) */
-const deviation = 0.02
+/** First weights of embeddings in nanoGPT and transformers. (GPT-2's code has 0.01 for positions.) */
+const embeddingInitializer = normal(0.02)
 
-/** First weights of projections into the residual stream: the sum of 2L of them keeps the deviation (GPT-2, section 2.3). */
-const residualDeviation = (layers: number): number => deviation / Math.sqrt(2 * layers)
+/** First weights of projections into the residual stream, into which 2L of them add (Radford et al. 2019, section 2.3). */
+function residualInitializer({ layers, initialDeviation }: GptConfiguration): Initializer {
+  return normal(initialDeviation / Math.sqrt(2 * layers))
+}
 
 /** Causal self-attention with several heads (Vaswani et al. 2017, section 3.2.2). */
 export class CausalSelfAttention extends Module {
@@ -31,15 +33,16 @@ export class CausalSelfAttention extends Module {
   /** `[heads · headWidth, width]` */
   readonly projection: Linear
 
-  constructor({ layers, width, heads, headWidth, biases }: GptConfiguration, key: Tensor) {
+  constructor(configuration: GptConfiguration, key: Tensor) {
     super()
+    const { width, heads, headWidth, biases: bias, initialDeviation } = configuration
     this.heads = heads
     this.headWidth = headWidth
     const [first, second] = splitKey(key) as [Tensor, Tensor]
-    const linear = (inputs: number, outputs: number, key: Tensor, deviation: number) =>
-      new Linear(inputs, outputs, { key, bias: biases, initializer: normal(deviation) })
-    this.queryKeyValue = linear(width, 3 * heads * headWidth, first, deviation)
-    this.projection = linear(heads * headWidth, width, second, residualDeviation(layers))
+    const initializer = normal(initialDeviation)
+    this.queryKeyValue = new Linear(width, 3 * heads * headWidth, { key: first, bias, initializer })
+    const toResidual = residualInitializer(configuration)
+    this.projection = new Linear(heads * headWidth, width, { key: second, bias, initializer: toResidual })
   }
 
   /** @param x `[batch, time, width]`, a whole text, or with a cache the piece at its position */
@@ -66,13 +69,14 @@ export class FeedForward extends Module {
   readonly expansion: Linear
   readonly projection: Linear
 
-  constructor({ layers, width, feedForwardRatio, biases }: GptConfiguration, key: Tensor) {
+  constructor(configuration: GptConfiguration, key: Tensor) {
     super()
+    const { width, feedForwardRatio, biases: bias, initialDeviation } = configuration
     const [first, second] = splitKey(key) as [Tensor, Tensor]
     const inner = width * feedForwardRatio
-    this.expansion = new Linear(width, inner, { key: first, bias: biases, initializer: normal(deviation) })
-    const initializer = normal(residualDeviation(layers))
-    this.projection = new Linear(inner, width, { key: second, bias: biases, initializer })
+    this.expansion = new Linear(width, inner, { key: first, bias, initializer: normal(initialDeviation) })
+    const toResidual = residualInitializer(configuration)
+    this.projection = new Linear(inner, width, { key: second, bias, initializer: toResidual })
   }
 
   forward(x: Tensor): Tensor {
@@ -136,10 +140,9 @@ export class Gpt extends Module {
     super()
     const { layers, width, blockSize, vocabularySize, biases, dropout, layerNormEpsilon: epsilon } = configuration
     const [first, second, third, ...keys] = splitKey(key, 3 + layers) as [Tensor, Tensor, Tensor, ...Tensor[]]
-    const initializer = normal(deviation)
     this.configuration = configuration
-    this.tokenEmbedding = new Embedding(vocabularySize, width, { key: first, initializer })
-    this.positionEmbedding = new Embedding(blockSize, width, { key: second, initializer })
+    this.tokenEmbedding = new Embedding(vocabularySize, width, { key: first, initializer: embeddingInitializer })
+    this.positionEmbedding = new Embedding(blockSize, width, { key: second, initializer: embeddingInitializer })
     this.blocks = keys.map((key) => new GptBlock(configuration, key))
     this.finalNorm = new LayerNorm(width, { bias: biases, epsilon })
     this.embeddingDropout = dropout > 0 ? new Dropout(dropout, { key: third }) : undefined

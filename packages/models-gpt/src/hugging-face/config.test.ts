@@ -9,7 +9,7 @@ describe('parseHuggingFaceConfig', () => {
 
   it('reads what huggingFaceConfig wrote', () => {
     for (const name of ['gpt2', 'gpt2-xl', 'gpt3-175b'] as const) {
-      const configuration = gptPreset(name, { dropout: 0.2, feedForwardRatio: 2 })
+      const configuration = gptPreset(name, { dropout: 0.2, feedForwardRatio: 2, initialDeviation: 0.01 })
       expect(parseHuggingFaceConfig(JSON.stringify(huggingFaceConfig(configuration)))).toEqual(configuration)
     }
   })

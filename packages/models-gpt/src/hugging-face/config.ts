@@ -56,6 +56,7 @@ export function parseHuggingFaceConfig(text: string): GptConfiguration {
       dropout: number('resid_pdrop', 0.1),
       feedForwardRatio: number('n_inner', 4 * width) / width,
       layerNormEpsilon: number('layer_norm_epsilon', 1e-5),
+      initialDeviation: number('initializer_range', 0.02),
     })
   } catch (cause) {
     return fail((cause as Error).message, cause)
@@ -90,7 +91,7 @@ export function huggingFaceConfig(configuration: GptConfiguration): Record<strin
     embd_pdrop: dropout,
     attn_pdrop: dropout,
     layer_norm_epsilon: configuration.layerNormEpsilon,
-    initializer_range: 0.02,
+    initializer_range: configuration.initialDeviation,
     scale_attn_weights: true,
     tie_word_embeddings: true,
     torch_dtype: 'float32',
