@@ -79,6 +79,22 @@ const cases: readonly Case[] = [
   },
   rowCase('softmax of few long rows', 3, 50_257, softmax),
   rowCase('layer norm of one long row', 1, 200_001, normalize),
+  ...[300, 20_000].map(
+    (length): Case => ({
+      name: `rows of ${length} that a first pass writes in place and a second one reads`,
+      write: (program) => {
+        const x = program.input('f32', [3, length])
+        const [centered, shares] = [program.output('f32', [3, length], x), program.output('f32', [3, length])]
+        program.row([3, length], 1, (body) => {
+          const value = body.load(x)
+          const difference = body.compute('subtract', value, body.reduce('reduceMaximum', value))
+          body.store(centered, difference)
+          const sum = body.reduce('reduceSum', body.compute('exp', difference))
+          body.store(shares, body.compute('divide', value, sum))
+        })
+      },
+    }),
+  ),
   rowCase('softmax of many short rows', 301, 67, softmax),
   rowCase('layer norm of rows of middle length', 33, 9001, normalize),
   {
@@ -170,9 +186,10 @@ async function run(
   const executable = device.compile(
     selectKernels(program, wasmKernels, 'wasm', device.limits) as SelectedProgram<'wasm'>,
   )
-  const buffers = [...program.inputs, ...program.outputs].map(
-    (id): DeviceBuffer => device.allocate(program.buffers[id]!.byteLength),
-  )
+  const bound = [...program.inputs, ...program.outputs]
+  const donorOf = (id: number): number => bound.indexOf(program.buffers[id]!.donatedFrom ?? -1)
+  const buffers: DeviceBuffer[] = []
+  for (const id of bound) buffers.push(buffers[donorOf(id)] ?? device.allocate(program.buffers[id]!.byteLength))
   inputs.forEach((array, i) => {
     device.write(buffers[i]!, new Uint8Array(array.buffer))
   })
@@ -182,7 +199,7 @@ async function run(
   const outputs = await Promise.all(
     buffers.slice(inputs.length).map((buffer) => device.read(buffer, buffer.byteLength)),
   )
-  for (const buffer of buffers) device.free(buffer)
+  for (const buffer of new Set(buffers)) device.free(buffer)
   executable.dispose()
   return outputs
 }
@@ -213,4 +230,24 @@ describe('threads', () => {
       }
     })
   }
+
+  it('all read a value of a long row before one writes it in place', async () => {
+    const length = 100_000
+    const program = new ProgramBuilder()
+    const [x, scale] = [program.input('f32', [1, length]), program.input('f32', [1, 1])]
+    const [y, next] = [program.output('f32', [1, length]), program.output('f32', [1, 1], scale)]
+    program.row([1, length], 1, (body) => {
+      const [value, factor] = [body.load(x), body.load(scale)]
+      const most = body.reduce('reduceMaximum', value)
+      body.store(y, body.compute('multiply', body.compute('subtract', value, most), factor))
+      body.store(next, body.compute('add', factor, most))
+    })
+    const inputs = [Float32Array.from({ length }, (_, i) => i % 8), Float32Array.of(2)]
+    for (const order of [[0], [0, 1], [2, 0, 1]]) {
+      const [scaled, written] = await run(device, program, inputs, order)
+      const wrong = new Float32Array(scaled!.buffer).findIndex((value, i) => value !== (inputs[0]![i]! - 7) * 2)
+      expect(wrong).toBe(-1)
+      expect(new Float32Array(written!.buffer)).toEqual(Float32Array.of(9))
+    }
+  })
 })

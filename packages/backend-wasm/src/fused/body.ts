@@ -62,9 +62,12 @@ export interface LookupValue {
   readonly dtype: DType
 }
 
+/** Elementwise ops, and what is generated in place of several of them. */
+export type LoweredOp = ElementwiseName | 'onePlusTanh'
+
 export interface ComputeValue {
   readonly kind: 'compute'
-  readonly op: ElementwiseName
+  readonly op: LoweredOp
   readonly arguments: readonly number[]
   readonly dtype: DType
   /** Format of the last argument: what `cast` converts from and comparisons compare. */
@@ -213,8 +216,30 @@ function lowerValues(
       }
     }
   }
-  const values = body.instructions.map(lowerInstruction)
+  const values = replaceOnePlusTanh(body.instructions.map(lowerInstruction))
   return { values, patterns, constants }
+}
+
+/** 1 + tanh x costs less and rounds better as 2 / (1 + e^(−2x)); it is part of GELU. */
+function replaceOnePlusTanh(values: readonly Value[]): Value[] {
+  return values.map((value) => {
+    if (value.kind !== 'compute' || value.op !== 'add' || value.dtype !== 'f32') return value
+    const [a, b] = value.arguments.map((argument) => values[argument]!)
+    const isOne = (other?: Value): boolean => other?.kind === 'constant' && other.value === 1
+    const tanh = [a, b].find((other) => other?.kind === 'compute' && other.op === 'tanh') as ComputeValue | undefined
+    const tanhAt = value.arguments.find((argument) => values[argument] === tanh)
+    if (!tanh || !(isOne(a) || isOne(b)) || usesOf(values, tanhAt!) > 1) return value
+    return { ...tanh, op: 'onePlusTanh' }
+  })
+}
+
+function usesOf(values: readonly Value[], id: number): number {
+  let uses = 0
+  for (const value of values) {
+    if (value.kind === 'compute') uses += value.arguments.filter((argument) => argument === id).length
+    else if (value.kind === 'reduce' && value.argument === id) uses++
+  }
+  return uses
 }
 
 /** Constants worth knowing when code is generated; all others are data of the call, so that calls share code. */

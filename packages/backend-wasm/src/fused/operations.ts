@@ -1,7 +1,7 @@
-import type { DType, ElementwiseName } from '@tessera/core'
+import type { DType } from '@tessera/core'
 import { f32x4, i32x4, v128 } from '../assembler/index.ts'
 import { usesRelaxedSimd } from '../variant.ts'
-import type { ComputeValue } from './body.ts'
+import type { ComputeValue, LoweredOp } from './body.ts'
 import type { FusedCode, Vector } from './code.ts'
 import { divideIntegers, remainderFloats, remainderIntegers, shiftEachLane } from './division.ts'
 import { powerOf, transcendental } from './transcendental.ts'
@@ -115,7 +115,7 @@ function floatOperation(code: FusedCode, { op, immediate }: ComputeValue, a: Vec
   }
 }
 
-function maskOperation(code: FusedCode, op: ElementwiseName, a: Vector, b: Vector): Vector {
+function maskOperation(code: FusedCode, op: LoweredOp, a: Vector, b: Vector): Vector {
   switch (op) {
     case 'not':
       return v128.not(a)
@@ -201,6 +201,6 @@ function castLanes(code: FusedCode, value: Vector, from: DType, to: DType): Vect
   return truncated
 }
 
-function unsupported(code: FusedCode, op: ElementwiseName, dtype: DType): Error {
+function unsupported(code: FusedCode, op: LoweredOp, dtype: DType): Error {
   return new Error(`fused: ${op} of ${dtype} has no vector form (in ${code.fn.name})`)
 }

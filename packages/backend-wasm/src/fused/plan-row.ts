@@ -27,7 +27,8 @@ export function planRow(body: LoweredBody): WasmCallPlan {
   const chunked = rows < fewRows && length >= longRow
   const kept = planPasses(body, !chunked)
   const rowBytes = roundUp(4 * length + 16, 64)
-  const plan = kept.slots.size * rowBytes > mostKeptBytes ? planPasses(body, false) : kept
+  const planned = kept.slots.size * rowBytes > mostKeptBytes ? planPasses(body, false) : kept
+  const plan = chunked ? withSeparateRowStores(body, planned) : planned
   const words = commonWords(body)
   const outerAxes = loopAxes(words, body, 'outer', outer, variesOuter)
   const middleAxes = loopAxes(words, body, 'middle', middle, variesMiddle)
@@ -48,6 +49,17 @@ export function planRow(body: LoweredBody): WasmCallPlan {
     ...assemble([{ function: emitted, body, words }]),
     threadScratchBytes: joinBytes + plan.slots.size * rowBytes,
   }
+}
+
+/**
+ * Threads that share a row all read its per-row operands: one that is written in place is written in a pass of its own, when all
+ * have.
+ */
+function withSeparateRowStores(body: LoweredBody, plan: RowPlan): RowPlan {
+  const overwrites = plan.rowStores.some((store) => body.accesses[body.stores[store]!.access]!.aliased)
+  if (!overwrites) return plan
+  const storing = { reductions: [], stores: [], values: [], restored: new Set<number>(), reloaded: new Map() }
+  return { ...plan, passes: [...plan.passes, storing] }
 }
 
 function planChunks(

@@ -1,12 +1,16 @@
-import type { ElementwiseName } from '@tessera/core'
 import { f32x4, v128 } from '../assembler/index.ts'
-import { cos, erf, exp, expm1, log, log1p, pow, sin, tanh } from '../math/index.ts'
+import { cos, erf, exp, exp2, expm1, log, log1p, pow, sin, tanh } from '../math/index.ts'
+import type { LoweredOp } from './body.ts'
 import type { FusedCode, Vector } from './code.ts'
 
-const functions: Partial<Record<ElementwiseName, typeof exp>> = { exp, expm1, log, log1p, sin, cos, tanh, erf }
+const functions: Partial<Record<LoweredOp, typeof exp>> = { exp, expm1, log, log1p, sin, cos, tanh, erf }
 
 /** An elementary function of floats. */
-export function transcendental(code: FusedCode, op: ElementwiseName, a: Vector): Vector {
+export function transcendental(code: FusedCode, op: LoweredOp, a: Vector): Vector {
+  if (op === 'onePlusTanh') {
+    const exponential = exp2(code.math, code.keep(f32x4.mul(a, code.float(-2 * Math.LOG2E))))
+    return f32x4.div(code.float(2), f32x4.add(exponential, code.float(1)))
+  }
   const emit = functions[op]
   if (!emit) throw new Error(`fused: ${op} of f32 has no vector form (in ${code.fn.name})`)
   return emit(code.math, code.keep(a))

@@ -1,8 +1,7 @@
-import type { ElementwiseName } from '@tessera/core'
-import type { LoweredBody, Value } from './body.ts'
+import type { LoweredBody, LoweredOp, Value } from './body.ts'
 
 /** Vector instructions that an elementwise op takes, roughly, where it is more than one or two. */
-const weights: Partial<Record<ElementwiseName, number>> = {
+const weights: Partial<Record<LoweredOp, number>> = {
   sign: 4,
   squareRoot: 4,
   reciprocal: 3,
@@ -16,11 +15,12 @@ const weights: Partial<Record<ElementwiseName, number>> = {
   sin: 20,
   cos: 20,
   tanh: 20,
+  onePlusTanh: 20,
   erf: 30,
 }
 
 /** The weight of an op; ops on integers that have no vector instruction are heavy too. */
-export function opWeight(op: ElementwiseName, isFloat: boolean): number {
+export function opWeight(op: LoweredOp, isFloat: boolean): number {
   if (!isFloat && (op === 'divide' || op === 'remainder')) return 30
   return weights[op] ?? 1
 }
