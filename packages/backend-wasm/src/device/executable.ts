@@ -1,4 +1,4 @@
-import type { DeviceBuffer, Executable, SelectedProgram } from '@tessera/core'
+import type { DeviceBuffer, Executable, Operand, ProgramBuffer, SelectedProgram } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
 import { bindingSlots, type Linkage, link, measure, type PlannedCall } from '../program/link.ts'
 import { liveBuffer } from './buffer.ts'
@@ -30,8 +30,11 @@ export class WasmExecutable implements Executable {
     const target = { variant: library.variant, sharedMemory: library.sharedMemory, threads }
     this.#machine = machine
     this.#selected = selected
-    this.#calls = selected.calls.map(({ call, kernel }) => ({ call, plan: kernel.build(call, limits)(target) }))
     const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
+    this.#calls = selected.calls.map(({ call: given, kernel }) => {
+      const call = { ...given, outputs: given.outputs.map((output) => inPlace(output, buffers)) }
+      return { call, plan: kernel.build(call, limits)(target) }
+    })
     const bound = [...program.inputs, ...program.outputs]
     this.#sizes = bound.map((id) => buffers.get(id)!.byteLength)
     this.#donors = bound.map((id) => program.inputs.indexOf(buffers.get(id)!.donatedFrom ?? -1))
@@ -136,6 +139,11 @@ export class WasmExecutable implements Executable {
     const { sharedScratchBytes, threadScratchBytes } = this.#linkage
     return roundUp(this.#selected.program.arenaBytes) + sharedScratchBytes + this.#machine.threads * threadScratchBytes
   }
+}
+
+/** An output that takes over the memory of an input as an operand of that input's buffer, so that kernels see what they overwrite. */
+function inPlace(output: Operand, buffers: ReadonlyMap<number, ProgramBuffer>): Operand {
+  return { ...output, buffer: buffers.get(output.buffer)!.donatedFrom ?? output.buffer }
 }
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / 64) * 64
