@@ -46,7 +46,7 @@ describe('wasm', () => {
       expect(await tensor([1, 2]).sum().item()).toBe(3)
       await runtime.close()
     }
-    expect(warn.mock.calls.flat()).toEqual([expect.stringMatching(/cross-origin isolated.*one thread instead of 3/)])
+    expect(warn.mock.calls.flat()).toEqual([expect.stringMatching(/no shared memory; using one thread instead of 3/)])
     vi.unstubAllGlobals()
     warn.mockRestore()
   })

@@ -32,9 +32,8 @@ export interface WasmOptions {
    */
   readonly wide?: boolean
   /**
-   * Threads that share the work, from 1 to 256: by default as many as the machine has, at most 8. Results do not depend on it. One
-   * is used, and a notice says so, where there is no shared memory (a page that is not cross-origin isolated) and on the main
-   * thread of a page, which must not block; open the runtime in a worker there.
+   * Threads that share the work, from 1 to 256: by default as many as the machine has, at most 8. Results do not depend on it.
+   * Browsers use one, and a notice says so: the main thread of a page must not wait for others.
    */
   readonly threads?: number
   /** Bytes up to which the device's memory may grow; at most, and by default, 4 GiB. */

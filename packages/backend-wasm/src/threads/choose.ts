@@ -22,13 +22,8 @@ export async function chooseThreads(wanted?: number): Promise<Threading> {
   const alone = { threads: 1, processors }
   if (threads === 1) return alone
   const instead = `using one thread instead of ${threads}`
-  if (!supportsThreads()) {
-    return {
-      ...alone,
-      notice: `there is no shared memory (a page must be cross-origin isolated for it); ${instead}.`,
-    }
-  }
   const startWorker = await workerStarter()
   if (typeof startWorker !== 'function') return { ...alone, notice: `${startWorker.unavailable}; ${instead}.` }
+  if (!supportsThreads()) return { ...alone, notice: `there is no shared memory; ${instead}.` }
   return { threads, processors, startWorker }
 }

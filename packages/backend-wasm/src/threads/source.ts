@@ -25,11 +25,11 @@ export type WorkerMessage =
   | { readonly kind: 'forget'; readonly program: number }
 
 /**
- * What a worker runs, as text: so nothing must be found at run time, and no bundler touches it. Around it, an adapter declares
- * `listen(take)`, `post(message)` and, where messages can be taken without returning to the event loop, `nextMessage()`.
+ * What a worker runs, as text: so nothing must be found at run time, and no bundler touches it. Before it, an adapter declares
+ * `listen(take)`, `post(message)`, `close()` and `nextMessage()`, which takes a message without returning to the event loop.
  *
  * Since a worker that waits for commands on the shared memory receives no events, a command says how many messages were posted
- * before it; a worker that has handled fewer takes them first, if need be by going back to the event loop, and then obeys.
+ * before it; a worker that has handled fewer takes them first, and then obeys.
  */
 export const workerSource = `
 const at = ${JSON.stringify(Object.fromEntries(Object.entries(layout).map(([name, byte]) => [name, byte >>> 2])))}
@@ -93,7 +93,7 @@ function work() {
     const command = nextCommand()
     if (Atomics.load(words, at.crew) !== start.crew) return close()
     while (handled < words[at.commandMessages]) {
-      const message = nextMessage && nextMessage()
+      const message = nextMessage()
       if (!message) return
       handle(message)
     }

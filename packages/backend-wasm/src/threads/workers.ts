@@ -41,19 +41,11 @@ const nextMessage = () => receiveMessageOnPort(parentPort)?.message
 const close = () => process.exit()
 ${workerSource}`
 
-const webSource = `'use strict'
-const listen = (take) => { onmessage = (event) => take(event.data) }
-const post = (message) => postMessage(message)
-const nextMessage = undefined
-${workerSource}`
-
 /** How workers are started here, or why they cannot be. */
 export async function workerStarter(): Promise<StartWorker | { readonly unavailable: string }> {
   const node = (await nodeModule('node:worker_threads')) as { readonly Worker: NodeWorkerConstructor } | undefined
   if (node) return (start, events) => startNodeWorker(node.Worker, start, events)
-  if (!mayBlock()) return { unavailable: 'the main thread of a page must not block. Open the runtime in a worker' }
-  if (typeof Worker === 'undefined') return { unavailable: 'there are no workers' }
-  return startWebWorker
+  return { unavailable: 'there are threads in Node only, since the main thread of a page must not wait for others' }
 }
 
 /** Threads that the machine can run at a time. */
@@ -69,16 +61,6 @@ async function nodeModule(name: string): Promise<unknown> {
   }
   if (process?.versions?.node === undefined) return undefined
   return process.getBuiltinModule?.(name) ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))
-}
-
-/** Whether the calling thread may wait for others. */
-function mayBlock(): boolean {
-  try {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function startNodeWorker(NodeWorker: NodeWorkerConstructor, start: WorkerStart, events: WorkerEvents): WorkerHandle {
@@ -103,27 +85,5 @@ function startNodeWorker(NodeWorker: NodeWorkerConstructor, start: WorkerStart, 
     isAlive: () => !isGone && idleTime() >= 0,
     release: () => worker.unref(),
     terminate: async () => void (await worker.terminate()),
-  }
-}
-
-const startWebWorker: StartWorker = (start, events) => {
-  const url = URL.createObjectURL(new Blob([webSource], { type: 'text/javascript' }))
-  const worker = new Worker(url, { name: `tessera-wasm-${start.thread}` })
-  let isGone = false
-  worker.onmessage = () => {
-    URL.revokeObjectURL(url)
-    events.ready()
-  }
-  worker.onerror = ({ message }) => {
-    isGone = true
-    URL.revokeObjectURL(url)
-    events.gone(message)
-  }
-  worker.postMessage(start)
-  return {
-    post: (message) => worker.postMessage(message),
-    isAlive: () => !isGone,
-    release() {},
-    terminate: async () => worker.terminate(),
   }
 }
