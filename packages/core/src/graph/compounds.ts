@@ -213,7 +213,7 @@ export const randomBits: OpDefinition<'randomBits'> = {
   op: 'randomBits',
   shape: ([key], { shape }) => {
     checkShape('random', shape)
-    if (!key || key.dtype !== 'u32' || !sameShape(key.shape, [2])) {
+    if (key?.dtype !== 'u32' || !sameShape(key.shape, [2])) {
       throw new ShapeError(
         `random: the key must be u32[2], made by randomKey(seed), got ${key ? formatSpec(key) : 'nothing'}.`,
       )
