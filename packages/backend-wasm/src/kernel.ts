@@ -1,0 +1,25 @@
+/**
+ * Parts for authors of kernels, beside the assembler: elementary functions of vectors, and the packed matrix product, whole or in
+ * parts.
+ */
+export * from './kernels/matmul/index.ts'
+export {
+  ConstantPool,
+  cos,
+  erf,
+  exp,
+  exp2,
+  expm1,
+  keep,
+  log,
+  log1p,
+  type MathContext,
+  multiplyAdd,
+  multiplySubtract,
+  polynomial,
+  pow,
+  selectLanes,
+  sin,
+  tanh,
+  type Vector,
+} from './math/index.ts'
