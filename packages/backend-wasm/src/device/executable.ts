@@ -8,6 +8,10 @@ import { printProgram } from './source.ts'
 /** Runs one step as the threads that enter it. Tests play several threads, one after the other. */
 export type StepRunner = (runStep: (thread: number, threads: number) => void) => void
 
+/** Microseconds of work from which on threads share a call, and those of all such calls from which on workers are called. */
+const leastSharedWork = 4
+const leastProgramWork = 20
+
 /** A compiled program. */
 export class WasmExecutable implements Executable {
   readonly #machine: Machine
@@ -31,9 +35,15 @@ export class WasmExecutable implements Executable {
     this.#machine = machine
     this.#selected = selected
     const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
-    this.#calls = selected.calls.map(({ call: given, kernel }) => {
+    // What one thread would take, roughly.
+    const works = selected.calls.map(
+      ({ estimatedMicroseconds }) => Math.max(0, estimatedMicroseconds - limits.microsecondsPerCall) * threads,
+    )
+    const shared = works.filter((work) => work >= leastSharedWork).reduce((sum, work) => sum + work, 0)
+    this.#calls = selected.calls.map(({ call: given, kernel }, index) => {
       const call = { ...given, outputs: given.outputs.map((output) => inPlace(output, buffers)) }
-      return { call, plan: kernel.build(call, limits)(target) }
+      const isAlone = !machine.sharesAll && (shared < leastProgramWork || works[index]! < leastSharedWork)
+      return { call, plan: kernel.build(call, limits)(target), isAlone }
     })
     const bound = [...program.inputs, ...program.outputs]
     this.#sizes = bound.map((id) => buffers.get(id)!.byteLength)

@@ -16,6 +16,10 @@ interface ProgramEntries {
 /** A program in its device's memory. */
 export interface LinkedProgram extends ThreadProgram {
   readonly entries: ProgramEntries
+  /** For each step whether thread 0 runs it by itself. */
+  readonly aloneSteps: readonly boolean[]
+  /** True when that is so for all of them. */
+  readonly isAlone: boolean
 }
 
 /** What a device and its programs share: the memory, the functions that work on it, and one workspace for all programs. */
@@ -28,15 +32,19 @@ export class Machine {
   readonly #instances = new Map<WebAssembly.Module, WebAssembly.Instance>()
   /** Bytes of workspace that each live program needs. */
   readonly #needs = new Map<object, number>()
+  /** True when threads share even calls that are not worth it. */
+  readonly sharesAll: boolean
   readonly #imports: Record<string, WebAssembly.ExportValue>
   #pool: ThreadPool | undefined
   #workspace: { readonly address: number; readonly byteLength: number } | undefined
   #closed = false
 
-  constructor(variant: Variant, options: MemoryOptions & { readonly threads: number }) {
+  /** @param options `sharesAll` is for tests */
+  constructor(variant: Variant, options: MemoryOptions & { readonly threads: number; readonly sharesAll?: boolean }) {
     this.memory = new DeviceMemory(options)
     this.library = functionLibrary(variant, options.shared)
     this.threads = options.threads
+    this.sharesAll = options.sharesAll ?? false
     this.#imports = { memory: this.memory.memory, check: () => this.#pool?.check() }
     this.limits = limitsOf(variant, options.threads, this.memory.maximumBytes)
   }
@@ -63,26 +71,28 @@ export class Machine {
   }
 
   /** Compiles a program's module and links it with the functions that it imports. */
-  instantiate({ module: builder, functions }: Linkage): LinkedProgram {
+  instantiate({ module: builder, functions, aloneSteps }: Linkage): LinkedProgram {
     const module = new WebAssembly.Module(builder.toBytes())
     const imports = functions.map(({ name }) => ({ name, module: this.library.get(name).module }))
     const library: Record<string, WebAssembly.ExportValue> = {}
     for (const { name, module } of imports) library[name] = this.#instanceOf(module).exports[name]!
     const { exports } = new WebAssembly.Instance(module, { device: this.#imports, library })
-    return { module, imports, entries: exports as unknown as ProgramEntries }
+    const isAlone = aloneSteps.every((alone) => alone)
+    return { module, imports, entries: exports as unknown as ProgramEntries, aloneSteps, isAlone }
   }
 
-  /** Runs a program on all threads. */
+  /** Runs a program on all threads that it is worth. */
   run(program: LinkedProgram, bindings: number): void {
-    const { entries } = program
-    if (this.#pool) this.#pool.run(program, -1, bindings, (threads) => entries.run(bindings, 0, threads))
+    const { entries, isAlone } = program
+    if (this.#pool && !isAlone) this.#pool.run(program, -1, bindings, (threads) => entries.run(bindings, 0, threads))
     else entries.run(bindings, 0, 1)
   }
 
-  /** Runs one step of a program on all threads. */
+  /** Runs one step of a program likewise. */
   runStep(program: LinkedProgram, step: number, bindings: number): void {
-    const { entries } = program
-    if (this.#pool) this.#pool.run(program, step, bindings, (threads) => entries.runStep(step, bindings, 0, threads))
+    const { entries, aloneSteps } = program
+    if (this.#pool && !aloneSteps[step])
+      this.#pool.run(program, step, bindings, (threads) => entries.runStep(step, bindings, 0, threads))
     else entries.runStep(step, bindings, 0, 1)
   }
 

@@ -53,6 +53,12 @@ describe('barriersBefore', () => {
     const scratch = { steps: [step], sharedScratchBytes: 64 }
     expect(barriers(call([1], [3], scratch), call([1], [4], scratch))).toEqual([1])
   })
+
+  it('does not wait between calls that thread 0 runs by itself, nor between their steps, but before and after them', () => {
+    const alone = (...given: Parameters<typeof call>): PlannedCall => ({ ...call(...given), isAlone: true })
+    expect(barriers(alone([1], [3], { steps: [step, step] }), alone([3], [4]), alone([4], [2]))).toEqual([])
+    expect(barriers(call([1], [3]), alone([3], [4]), alone([4], [5]), call([5], [2]))).toEqual([1, 3])
+  })
 })
 
 describe('link', () => {

@@ -19,6 +19,8 @@ type EntryLocals = { readonly [Name in keyof typeof entryParameters]: Local<'i32
 export interface PlannedCall {
   readonly call: OpCall
   readonly plan: WasmCallPlan
+  /** True when thread 0 runs the call by itself: sharing so little work, and waiting for each other, would take longer. */
+  readonly isAlone?: boolean
 }
 
 /** Where each call's steps and data are in the linked program. */
@@ -28,6 +30,8 @@ export interface Linkage {
   readonly functions: readonly WasmFunction[]
   /** First step of each call, and the number of steps at the end. */
   readonly firstStep: readonly number[]
+  /** For each step whether thread 0 runs it by itself. */
+  readonly aloneSteps: readonly boolean[]
   /** Position of each call's data, and the size of all data at the end. */
   readonly dataOffsets: readonly number[]
   readonly bindingCount: number
@@ -95,13 +99,15 @@ export function link(
     }
   })
   firstStep.push(steps.length)
+  const aloneSteps = calls.flatMap(({ plan, isAlone = false }) => plan.steps.map(() => isAlone))
   const barrier = () => createEnvironment(module, library.variant, check).barrier()
-  emitEntries(module, barrier, steps, barriersBefore(program, calls))
+  emitEntries(module, barrier, steps, aloneSteps, barriersBefore(program, calls))
   return {
     ...sizes,
     module,
     functions: [...functions.values()],
     firstStep,
+    aloneSteps,
     bindingCount: bindingSlots.buffers + program.inputs.length + program.outputs.length,
   }
 }
@@ -110,6 +116,7 @@ function emitEntries(
   module: ModuleBuilder,
   defineBarrier: WasmEnvironment['barrier'],
   steps: readonly FunctionHandle<typeof entryParameters, 'void'>[],
+  aloneSteps: readonly boolean[],
   barriers: ReadonlySet<number>,
 ): void {
   const barrier = defineBarrier()
@@ -117,7 +124,8 @@ function emitEntries(
     module.function('run', entryParameters, 'void', (fn, { bindings, thread, threads }) => {
       steps.forEach((step, index) => {
         if (barrier && barriers.has(index)) fn.call(barrier, { threads })
-        fn.call(step, { bindings, thread, threads })
+        if (aloneSteps[index]) fn.if(i32.eqz(thread), () => fn.call(step, { bindings, thread, threads: 1 }))
+        else fn.call(step, { bindings, thread, threads })
       })
     }),
   )
@@ -235,38 +243,43 @@ interface Region {
   readonly start: number
   readonly end: number
   readonly written: boolean
+  /** True when only thread 0 reads or writes it. */
+  readonly isAlone: boolean
 }
 
 /** The steps that must wait for all threads to have ended the steps before. */
 export function barriersBefore(program: Program, calls: readonly PlannedCall[]): Set<number> {
   const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
-  const regionOf = ({ buffer }: Operand, written: boolean): Region => {
+  const regionOf = ({ buffer }: Operand, written: boolean, isAlone: boolean): Region => {
     const { role, offset = 0, byteLength, donatedFrom } = buffers.get(buffer)!
-    if (role === 'temporary') return { space: 'arena', start: offset, end: offset + byteLength, written }
-    return { space: donatedFrom ?? buffer, start: 0, end: byteLength, written }
+    if (role === 'temporary') return { space: 'arena', start: offset, end: offset + byteLength, written, isAlone }
+    return { space: donatedFrom ?? buffer, start: 0, end: byteLength, written, isAlone }
   }
   const barriers = new Set<number>()
   let recent: Region[] = []
   let step = 0
-  for (const { call, plan } of calls) {
+  for (const { call, plan, isAlone = false } of calls) {
     if (plan.steps.length === 0) continue
     const regions = [
-      ...call.inputs.map((operand) => regionOf(operand, false)),
-      ...call.outputs.map((operand) => regionOf(operand, true)),
+      ...call.inputs.map((operand) => regionOf(operand, false, isAlone)),
+      ...call.outputs.map((operand) => regionOf(operand, true, isAlone)),
     ]
     if (plan.sharedScratchBytes)
-      regions.push({ space: 'scratch', start: 0, end: plan.sharedScratchBytes, written: true })
+      regions.push({ space: 'scratch', start: 0, end: plan.sharedScratchBytes, written: true, isAlone })
     if (regions.some((region) => recent.some((other) => conflict(region, other)))) {
       barriers.add(step)
       recent = []
     }
-    for (let inner = 1; inner < plan.steps.length; inner++) barriers.add(step + inner)
-    recent = plan.steps.length > 1 ? regions : recent.concat(regions)
+    const innerBarriers = isAlone ? 0 : plan.steps.length - 1
+    for (let inner = 1; inner <= innerBarriers; inner++) barriers.add(step + inner)
+    recent = innerBarriers > 0 ? regions : recent.concat(regions)
     step += plan.steps.length
   }
   return barriers
 }
 
 function conflict(a: Region, b: Region): boolean {
-  return a.space === b.space && (a.written || b.written) && a.start < b.end && b.start < a.end
+  return (
+    !(a.isAlone && b.isAlone) && a.space === b.space && (a.written || b.written) && a.start < b.end && b.start < a.end
+  )
 }
