@@ -72,8 +72,9 @@ export function accumulateProduct(code: FusedCode, { value }: Accumulator, a: Ve
   code.fn.set(value, relaxed ? f32x4.relaxedMadd(factor, other, value) : f32x4.add(value, f32x4.mul(factor, other)))
 }
 
-/** Bytes at the start of each thread's scratch memory that `joinAccumulators` uses. */
+/** Bytes at the start of each thread's scratch memory that `joinAccumulators` and `cutOff` use. */
 export const joinBytes = 128
+const cutOffset = 64
 
 /**
  * Adds what several accumulators have seen to another one, pairwise. They go through memory side by side: stores are what V8's
@@ -119,6 +120,21 @@ export function laneResults(reduction: Reduction, { value, nan }: Accumulator): 
 
 /** The result over all lanes, in every lane. */
 export function rowResult(code: FusedCode, reduction: Reduction, accumulator: Accumulator): Vector {
+  return cutOff(code, resultInLanes(code, reduction, accumulator))
+}
+
+/**
+ * A value that is the same in all lanes, by way of memory. When V8's revectoriser looks for pairs of instructions, it follows what they
+ * use back to where it was loaded, and gives up if it meets an instruction that has no pair, as in the loops that made this value.
+ */
+function cutOff(code: FusedCode, value: Vector): Vector {
+  if (code.environment.variant !== 'wide') return value
+  const address = code.fn.parameters.threadScratch
+  code.fn.storeLane(32, address, value, 0, cutOffset)
+  return code.keep(v128.load32Splat(address, cutOffset))
+}
+
+function resultInLanes(code: FusedCode, reduction: Reduction, accumulator: Accumulator): Vector {
   const acrossLanes = (vector: Vector, join: (a: Vector, b: Vector) => Vector): Vector => {
     const lanes = code.keep(vector)
     const halves = code.keep(join(lanes, v128.shuffle32(lanes, lanes, [2, 3, 0, 1])))
