@@ -54,7 +54,7 @@ export class WasmExecutable implements Executable {
     try {
       this.#linkage = link(program, this.#calls, library, this.#data)
       library.require(this.#linkage.functions)
-      this.#linked = machine.instantiate(this.#linkage)
+      this.#linked = machine.instantiate(this.#linkage, machine.sharesAll ? Number.POSITIVE_INFINITY : shared)
     } catch (error) {
       memory.free(this.#data)
       throw error

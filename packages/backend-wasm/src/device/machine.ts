@@ -70,15 +70,18 @@ export class Machine {
     await this.#pool?.close()
   }
 
-  /** Compiles a program's module and links it with the functions that it imports. */
-  instantiate({ module: builder, functions, aloneSteps }: Linkage): LinkedProgram {
+  /**
+   * Compiles a program's module and links it with the functions that it imports.
+   * @param sharedWork microseconds that its shared work takes one thread, roughly
+   */
+  instantiate({ module: builder, functions, aloneSteps }: Linkage, sharedWork: number): LinkedProgram {
     const module = new WebAssembly.Module(builder.toBytes())
     const imports = functions.map(({ name }) => ({ name, module: this.library.get(name).module }))
     const library: Record<string, WebAssembly.ExportValue> = {}
     for (const { name, module } of imports) library[name] = this.#instanceOf(module).exports[name]!
     const { exports } = new WebAssembly.Instance(module, { device: this.#imports, library })
     const isAlone = aloneSteps.every((alone) => alone)
-    return { module, imports, entries: exports as unknown as ProgramEntries, aloneSteps, isAlone }
+    return { module, imports, entries: exports as unknown as ProgramEntries, aloneSteps, isAlone, sharedWork }
   }
 
   /** Runs a program on all threads that it is worth. */

@@ -28,7 +28,7 @@ describe.skipIf(!supportsThreads())('threads of a runtime', () => {
     async () => {
       const openAndClose = async (): Promise<void> => {
         const runtime = await createRuntime({ use: [wasm({ threads: 2, variant: 'plain' })] })
-        expect(await tensor(new Float32Array(100_000).fill(1)).sum().item()).toBe(100_000)
+        expect(await tensor(new Float32Array(1_000_000).fill(1)).sum().item()).toBe(1_000_000)
         await runtime.close()
       }
       for (let i = 0; i < 10; i++) await openAndClose()
@@ -46,14 +46,14 @@ describe.skipIf(!supportsThreads())('threads of a runtime', () => {
       await createRuntime({ use: [wasm({ threads: 2 })] }),
       await createRuntime({ use: [wasm({ threads: 3 })] }),
     ]
-    const ones = new Float32Array(50_000).fill(1)
-    for (let i = 1; i <= 20; i++) {
+    const ones = new Float32Array(1_000_000).fill(1)
+    for (let i = 1; i <= 10; i++) {
       one.makeCurrent()
       const first = tensor(ones).multiply(i).sum().item()
       other.makeCurrent()
       const second = tensor(ones).multiply(-i).sum().item()
-      expect(await first).toBe(50_000 * i)
-      expect(await second).toBe(-50_000 * i)
+      expect(await first).toBe(1_000_000 * i)
+      expect(await second).toBe(-1_000_000 * i)
     }
     await Promise.all([one.close(), other.close()])
   })
@@ -72,9 +72,9 @@ describe.skipIf(!supportsThreads())('threads of a runtime', () => {
     async () => {
       const compute = `
       await createRuntime({ use: [wasm({ threads: 3 })] })
-      console.log(await tensor(new Float32Array(100_000).fill(1)).sum().item())`
-      expect(await runProcess(compute)).toBe('100000\n')
-      expect(await runProcess(`${compute}\nprocess.exit(0)`)).toBe('100000\n')
+      console.log(await tensor(new Float32Array(1_000_000).fill(1)).sum().item())`
+      expect(await runProcess(compute)).toBe('1000000\n')
+      expect(await runProcess(`${compute}\nprocess.exit(0)`)).toBe('1000000\n')
     },
     60_000,
   )

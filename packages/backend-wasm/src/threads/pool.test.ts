@@ -35,7 +35,7 @@ function createProgram(): ThreadProgram {
       fn.call(run, { bindings: i32.add(bindings, step), thread, threads })
     }),
   )
-  return { module: new WebAssembly.Module(module.toBytes()), imports: [] }
+  return { module: new WebAssembly.Module(module.toBytes()), imports: [], sharedWork: Number.POSITIVE_INFINITY }
 }
 
 interface Entries {
@@ -48,10 +48,11 @@ class TestPool {
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: 1000, shared: true })
   readonly workers: WorkerHandle[] = []
   readonly pool: ThreadPool
-  readonly #program = createProgram()
+  readonly #program: ThreadProgram
   readonly #entries: Entries
 
-  private constructor(threads: number, startWorker: Parameters<typeof startedBy>[0]) {
+  private constructor(threads: number, sharedWork: number, startWorker: Parameters<typeof startedBy>[0]) {
+    this.#program = { ...createProgram(), sharedWork }
     this.pool = new ThreadPool({
       memory: this.memory,
       threads,
@@ -62,10 +63,10 @@ class TestPool {
     this.#entries = new WebAssembly.Instance(this.#program.module, { device }).exports as unknown as Entries
   }
 
-  static async start(threads: number): Promise<TestPool> {
+  static async start(threads: number, sharedWork = Number.POSITIVE_INFINITY): Promise<TestPool> {
     const startWorker = await workerStarter()
     if (typeof startWorker !== 'function') throw new Error(startWorker.unavailable)
-    const test = new TestPool(threads, startWorker)
+    const test = new TestPool(threads, sharedWork, startWorker)
     opened.push(test.pool)
     await test.pool.ready
     return test
@@ -121,6 +122,13 @@ describe.skipIf(!supportsThreads())('ThreadPool', () => {
       await new Promise((resolve) => setTimeout(resolve, 20))
       expect(pool.run()).toEqual([1, 2])
     }
+  })
+
+  it('does not wake sleeping workers for little work', async () => {
+    const pool = await TestPool.start(2, 10)
+    expect(pool.run()).toEqual([1, 0])
+    const all = await TestPool.start(2, 1000)
+    expect(all.run()).toEqual([1, 2])
   })
 
   it('takes a program in again that was forgotten', async () => {

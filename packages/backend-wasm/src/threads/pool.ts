@@ -7,6 +7,8 @@ export interface ThreadProgram {
   readonly module: WebAssembly.Module
   /** The functions that it imports, and the library modules that export them. */
   readonly imports: readonly { readonly name: string; readonly module: WebAssembly.Module }[]
+  /** Microseconds that its shared work takes one thread, roughly. */
+  readonly sharedWork: number
 }
 
 export interface ThreadPoolOptions {
@@ -22,6 +24,8 @@ export interface ThreadPoolOptions {
 const barrierSpins = 20_000
 /** Milliseconds in which an idle worker looks for a command before it sleeps: the time between the steps of a training loop. */
 const commandSpin = 0.2
+/** Microseconds of work from which on sleeping workers are woken. */
+const workToWake = 150
 /** Milliseconds that the calling thread sleeps before it looks whether the workers are still there. */
 const sleep = 100
 
@@ -54,6 +58,8 @@ export class ThreadPool {
   #crew: Crew
   #programNumber = 0
   #failedStarts = 0
+  /** When the workers began to look for the next command. */
+  #idleSince = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(options: ThreadPoolOptions) {
@@ -72,8 +78,8 @@ export class ThreadPool {
   }
 
   /**
-   * Runs one step of a program, or all for step −1, on all threads. While workers are still starting, as after the loss of one, the
-   * calling thread runs it alone.
+   * Runs one step of a program, or all for step −1, on all threads. The calling thread runs it alone while workers are still
+   * starting, as after the loss of one, and when it would be done before sleeping workers were awake.
    *
    * @param run what the calling thread does
    * @throws TesseraError `THREAD_FAILED` if a thread traps or is lost; the next run works again
@@ -81,7 +87,8 @@ export class ThreadPool {
   run(program: ThreadProgram, step: number, bindings: number, run: (threads: number) => void): void {
     if (this.#crew.state === 'lost') this.#replaceCrew()
     const crew = this.#crew
-    if (crew.state !== 'ready') {
+    const isTooSmall = program.sharedWork < workToWake && performance.now() - this.#idleSince > commandSpin
+    if (crew.state !== 'ready' || isTooSmall) {
       run(1)
       return
     }
@@ -101,6 +108,7 @@ export class ThreadPool {
       this.#abort(0)
     }
     this.#join(crew, command | 0)
+    this.#idleSince = performance.now()
     if (Atomics.load(words, at('aborted')) !== 0) {
       if (!crew.workers.every((worker) => worker.isAlive())) crew.state = 'lost'
       throw this.#failure(failure)
