@@ -52,7 +52,7 @@ export type WasmArgument =
   | { readonly kind: 'sharedScratch'; readonly byteOffset?: number }
   /** Address in the calling thread's own scratch memory; it keeps its content from step to step. */
   | { readonly kind: 'threadScratch'; readonly byteOffset?: number }
-  /** The number of the calling thread, from 0, and how many there are. */
+  /** The number of the calling thread, from 0, and how many there are. A call with little work gets thread 0 of 1, however many the device has. */
   | { readonly kind: 'thread' | 'threads' }
   | { readonly kind: 'i32' | 'f32'; readonly value: number }
 
