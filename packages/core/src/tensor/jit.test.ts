@@ -66,6 +66,20 @@ describe('jit', () => {
     expect([...(await state.b.data())]).toEqual([1, 1, 1])
   })
 
+  it('updates a value per row in place while long rows still read the old one', async () => {
+    const state = { scale: tensor([[2], [3]]).realize() }
+    const x = tensor(new Float32Array(2 * 5000).fill(1), [2, 5000])
+    const step = jit((state: { scale: Tensor }, x: Tensor) => {
+      const mean = x.mean(1, { keepDims: true })
+      const y = x.add(mean).multiply(state.scale)
+      state.scale = state.scale.add(mean)
+      return y
+    })
+    const y = await step(state, x).data()
+    expect([y[0], y[4999], y[5000], y[9999]]).toEqual([4, 4, 6, 6])
+    expect([...(await state.scale.data())]).toEqual([3, 4])
+  })
+
   it('swaps tensors', async () => {
     const state = { a: tensor([1]).realize(), b: tensor([2]).realize() }
     const swap = jit((state: { a: Tensor; b: Tensor }) => {

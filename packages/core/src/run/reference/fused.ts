@@ -85,7 +85,8 @@ export function buildFused(call: OpCall<'fused'>, blockLength = defaultBlockLeng
         if (pass !== passes.at(-1)) continue
         outputs.forEach((output, i) => {
           if (!output.innerConstant) machine.store(i, count)
-          else if (index === 0) machine.store(i, 1)
+          // Last: until then an input in the same memory may still be read.
+          else if (index === blocks - 1) machine.store(i, 1)
         })
       }
     }
