@@ -1,11 +1,11 @@
 export { ShapeError, TesseraError } from './errors.ts'
+export type { CompoundAttributes } from './graph/compounds/index.ts'
 export type { DType, FormatDescriptor, NumberFormats, NumberKind, TypedArray } from './graph/format.ts'
 export { coreFormats, formatOf, isFloat, isInteger, promote } from './graph/format.ts'
 export type { Graph, Node, TensorSpec } from './graph/node.ts'
 export { createNode, formatSpec, topologicalOrder } from './graph/node.ts'
 export type {
   BinaryName,
-  CompoundAttributes,
   ElementwiseName,
   FusedBody,
   FusedInstruction,

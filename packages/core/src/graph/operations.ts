@@ -1,3 +1,4 @@
+import type { CompoundAttributes } from './compounds/index.ts'
 import type { DType } from './format.ts'
 import type { Shape } from './shape.ts'
 
@@ -39,7 +40,8 @@ export type ElementwiseName = UnaryName | BinaryName | 'where' | 'cast' | 'bitca
 export type ReduceName = 'reduceSum' | 'reduceProduct' | 'reduceMaximum' | 'reduceMinimum'
 export type MovementName = 'reshape' | 'permute' | 'broadcast' | 'slice'
 
-type Empty = Record<never, never>
+/** No attributes. */
+export type Empty = Record<never, never>
 
 /**
  * The primitives: what every op lowers to and every backend runs.
@@ -85,25 +87,6 @@ export interface PrimitiveAttributes
   stopGradient: Empty
 }
 export type PrimitiveName = keyof PrimitiveAttributes
-
-/** Ops that core defines through primitives, so that kernels can take them as a whole. */
-export interface CompoundAttributes {
-  /** Over the last axis. */
-  softmax: Empty
-  logSoftmax: Empty
-  /** Inputs `x [..., C]`, then `gain [C]` and `bias [C]` as `affine` says. */
-  layerNorm: { readonly epsilon: number; readonly affine: 'none' | 'gain' | 'gain and bias' }
-  gelu: { readonly approximation: 'none' | 'tanh' | 'sigmoid' }
-  /** Inputs `logits [..., classes]`, `targets [...]` (i32 or u32); gives the loss of each target in nats, NaN for a target out of range. */
-  crossEntropy: Empty
-  /**
-   * Inputs `query [..., Tq, D]`, `key [..., Tk, D]`, `value [..., Tk, E]`, and, where `offset` says so, the position of the first query
-   * (i32 scalar). Causal: query `i` sees keys `j ≤ i + offset`, without an offset `j ≤ i + Tk − Tq`.
-   */
-  attention: { readonly causal: boolean; readonly scale: number; readonly offset: boolean }
-  /** Input a key (u32[2]); gives independent random bits (u32). */
-  randomBits: { readonly shape: Shape }
-}
 
 /** What only the scheduler makes: one loop nest that computes many elementwise ops and reductions together. */
 export interface ProgramAttributes {

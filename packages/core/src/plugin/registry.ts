@@ -1,5 +1,5 @@
 import { TesseraError } from '../errors.ts'
-import { compounds } from '../graph/compounds.ts'
+import { compounds } from '../graph/compounds/index.ts'
 import { coreFormats } from '../graph/format.ts'
 import type { OpName } from '../graph/operations.ts'
 import { primitives } from '../graph/primitives.ts'

@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.ts'
 import * as build from '../graph/build.ts'
-import { compounds } from '../graph/compounds.ts'
+import { compounds } from '../graph/compounds/index.ts'
 import { type DType, promote } from '../graph/format.ts'
 import { createNode } from '../graph/node.ts'
 import { normalizeAxis } from '../graph/shape.ts'

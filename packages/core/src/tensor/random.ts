@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.ts'
 import * as build from '../graph/build.ts'
-import { compounds } from '../graph/compounds.ts'
+import { compounds } from '../graph/compounds/index.ts'
 import { createNode, type Node } from '../graph/node.ts'
 import { checkShape, type Shape } from '../graph/shape.ts'
 import { splitKeyBits } from '../graph/threefry.ts'

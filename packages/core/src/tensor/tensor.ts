@@ -1,6 +1,6 @@
 import { ShapeError, TesseraError } from '../errors.ts'
 import * as build from '../graph/build.ts'
-import { compounds } from '../graph/compounds.ts'
+import { compounds } from '../graph/compounds/index.ts'
 import type { DType, TypedArray } from '../graph/format.ts'
 import { createNode, formatSpec, type Node } from '../graph/node.ts'
 import type { BinaryName, ReduceName, UnaryName } from '../graph/operations.ts'

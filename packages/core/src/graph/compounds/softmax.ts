@@ -1,0 +1,39 @@
+import type { OpDefinition } from '../../plugin/contract.ts'
+import { exp, log, maximumOf, multiply, reciprocal, stopGradient, subtract } from '../build.ts'
+import type { Node } from '../node.ts'
+import type { Empty } from '../operations.ts'
+import { lastAxis, requireRow, sumLast } from './rows.ts'
+
+/** Attributes of the ops in this file. */
+export interface SoftmaxAttributes {
+  /** Over the last axis. */
+  softmax: Empty
+  logSoftmax: Empty
+}
+
+/** e^(x − max) of each row. The maximum only guards against overflow, so it carries no gradient. */
+function shiftedExp(x: Node): Node {
+  return exp(subtract(x, stopGradient(maximumOf(x, lastAxis(x)))))
+}
+
+export const softmax: OpDefinition<'softmax'> = {
+  op: 'softmax',
+  shape: (inputs) => [requireRow('softmax', inputs[0])],
+  lower: ([x]) => {
+    const exponentials = shiftedExp(x!)
+    return [multiply(exponentials, reciprocal(sumLast(exponentials)))]
+  },
+  vjp: ({ outputs: [y], cotangents: [gradient] }) => [
+    multiply(y!, subtract(gradient!, sumLast(multiply(gradient!, y!)))),
+  ],
+}
+
+export const logSoftmax: OpDefinition<'logSoftmax'> = {
+  op: 'logSoftmax',
+  shape: (inputs) => [requireRow('logSoftmax', inputs[0])],
+  lower: ([x]) => {
+    const shifted = subtract(x!, stopGradient(maximumOf(x!, lastAxis(x!))))
+    return [subtract(shifted, log(sumLast(exp(shifted))))]
+  },
+  vjp: ({ outputs: [y], cotangents: [gradient] }) => [subtract(gradient!, multiply(exp(y!), sumLast(gradient!)))],
+}
