@@ -44,6 +44,12 @@ export type {
 } from './plugin/contract.ts'
 export { pluginApiVersion } from './plugin/contract.ts'
 export { Registry } from './plugin/registry.ts'
+export {
+  createHostBackend,
+  type HostBackend,
+  type HostBackendName,
+  type HostBackendOptions,
+} from './run/host/device.ts'
 export { nullBackend, nullKernels } from './run/null/index.ts'
 export { referenceBackend, referenceKernels } from './run/reference/index.ts'
 export type { Runtime, RuntimeOptions } from './run/runtime.ts'

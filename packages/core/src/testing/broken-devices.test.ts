@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Backend, Device, DeviceBuffer } from '../plugin/contract.ts'
-import { referenceBackend } from '../run/reference/device.ts'
+import { referenceBackend } from '../run/reference/backend.ts'
 import { referenceKernels } from '../run/reference/kernels.ts'
 import { collectTests, failuresOf } from './collect.ts'
 import { testBackend } from './test-backend.ts'

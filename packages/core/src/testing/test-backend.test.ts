@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest'
 import { coreFormats } from '../graph/format.ts'
-import { referenceBackend } from '../run/reference/device.ts'
+import { referenceBackend } from '../run/reference/backend.ts'
 import { referenceKernels } from '../run/reference/kernels.ts'
 import { testBackend } from './test-backend.ts'
 

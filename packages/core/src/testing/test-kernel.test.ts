@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { isRowMajor } from '../graph/view.ts'
 import type { Kernel, ReferenceKernelProgram } from '../plugin/contract.ts'
-import { referenceBackend } from '../run/reference/device.ts'
+import { referenceBackend } from '../run/reference/backend.ts'
 import { referenceKernels } from '../run/reference/kernels.ts'
 import { collectTests, failuresOf } from './collect.ts'
 import { randomStorage } from './random.ts'

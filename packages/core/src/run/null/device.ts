@@ -1,7 +1,7 @@
 import { TesseraError } from '../../errors.ts'
 import type { Backend, Device, DeviceBuffer, Executable, Limits, SelectedProgram } from '../../plugin/contract.ts'
-import { BufferLedger, checkAllocation } from '../reference/memory.ts'
-import { verifyProgram } from '../reference/verify.ts'
+import { BufferLedger, checkAllocation } from '../host/memory.ts'
+import { verifyProgram } from '../host/verify.ts'
 
 const limits: Limits = {
   gigaflops: 1,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Device } from '../../plugin/contract.ts'
 import { ProgramBuilder } from '../../testing/programs.ts'
 import { selectKernels } from '../../testing/run-program.ts'
-import { referenceBackend } from './device.ts'
+import { referenceBackend } from './backend.ts'
 import { referenceKernels } from './kernels.ts'
 
 const open = (): Device => referenceBackend.open()

@@ -1,2 +1,2 @@
-export { type ReferenceBackend, referenceBackend } from './device.ts'
+export { type ReferenceBackend, referenceBackend } from './backend.ts'
 export { referenceKernels } from './kernels.ts'

@@ -2,6 +2,8 @@ import { TesseraError } from '../../errors.ts'
 import { formatOf, type TypedArray } from '../../graph/format.ts'
 import type {
   Backend,
+  BackendName,
+  BackendPrograms,
   Device,
   DeviceBuffer,
   Executable,
@@ -13,16 +15,59 @@ import type { Operand, Program } from '../../schedule/program.ts'
 import { BufferLedger, checkAllocation } from './memory.ts'
 import { verifyProgram } from './verify.ts'
 
-const limits: Limits = {
-  gigaflops: 0.1,
-  gigabytesPerSecond: 1,
-  microsecondsPerCall: 2,
-  alignment: 8,
-  maximumBufferBytes: 2 ** 31 - 8,
-  maximumOperands: 256,
+/** Backends whose programs run on typed arrays in JavaScript's own memory. */
+export type HostBackendName = {
+  [Name in BackendName]: BackendPrograms[Name] extends ReferenceKernelProgram ? Name : never
+}[BackendName]
+
+export interface HostBackendOptions<B extends BackendName> {
+  readonly name: B
+  /** The variant that the device states. */
+  readonly variant: string
+  /** Threads that its kernels use; 1 by default. */
+  readonly threads?: number
+  /** Figures for the estimates of the kernels' costs. */
+  readonly limits: Pick<Limits, 'gigaflops' | 'gigabytesPerSecond' | 'microsecondsPerCall'>
 }
 
-interface ReferenceBuffer extends DeviceBuffer {
+/** Opens at once, everywhere. */
+export interface HostBackend<B extends BackendName> extends Backend<B> {
+  open(): Device<B>
+}
+
+/**
+ * A backend whose memory is JavaScript's own: buffers are `ArrayBuffer`s, and what a kernel builds is a function of typed
+ * arrays. It is all that a backend needs that calls native code on arrays, or computes in JavaScript; the kernels are the
+ * plugin's own, or `referenceKernels` under its name. A run has ended when `run` returns.
+ *
+ * @example
+ * ```ts
+ * import { createHostBackend, createRuntime, type Kernel, type Plugin, type ReferenceKernelProgram, referenceKernels, tensor } from '@tessera/core'
+ *
+ * declare module '@tessera/core' {
+ *   interface BackendPrograms {
+ *     mine: ReferenceKernelProgram
+ *   }
+ * }
+ * const limits = { gigaflops: 0.1, gigabytesPerSecond: 1, microsecondsPerCall: 2 }
+ * const mine: Plugin = {
+ *   name: 'mine',
+ *   apiVersion: 1,
+ *   backends: [createHostBackend({ name: 'mine', variant: 'float64', limits })],
+ *   kernels: referenceKernels.map((kernel): Kernel => ({ ...kernel, backend: 'mine' })),
+ * }
+ * const runtime = await createRuntime({ use: [mine] })
+ * console.log(runtime.device.backend, await tensor([1, 2]).sum().item()) // mine 3
+ * await runtime.close()
+ * ```
+ */
+export function createHostBackend<B extends HostBackendName>(options: HostBackendOptions<B>): HostBackend<B> {
+  return { name: options.name, open: () => new HostDevice<B>(options) }
+}
+
+const memoryLimits = { alignment: 8, maximumBufferBytes: 2 ** 31 - 8, maximumOperands: 256 }
+
+interface HostBuffer extends DeviceBuffer {
   /** Padded to whole float64 words; `undefined` after `free`. */
   memory: ArrayBuffer | undefined
 }
@@ -40,15 +85,23 @@ type Placement = ReadonlyMap<
   { readonly memory: ArrayBuffer; readonly offset: number; readonly byteLength: number }
 >
 
-class ReferenceDevice implements Device<'reference'> {
-  readonly backend = 'reference'
-  readonly variant = 'float64'
-  readonly threads = 1
-  readonly limits = limits
-  readonly #ledger = new BufferLedger<ReferenceBuffer>('reference')
+class HostDevice<B extends HostBackendName> implements Device<B> {
+  readonly backend: B
+  readonly variant: string
+  readonly threads: number
+  readonly limits: Limits
+  readonly #ledger: BufferLedger<HostBuffer>
   /** One arena for all programs: they run one after the other. As large as the largest of those that are compiled. */
   #arena = new ArrayBuffer(0)
   readonly #compiled = new Set<Program>()
+
+  constructor({ name, variant, threads = 1, limits }: HostBackendOptions<B>) {
+    this.backend = name
+    this.variant = variant
+    this.threads = threads
+    this.limits = { ...limits, ...memoryLimits }
+    this.#ledger = new BufferLedger(name)
+  }
 
   memory(): { usedBytes: number; peakBytes: number } {
     return this.#ledger.memory()
@@ -56,7 +109,7 @@ class ReferenceDevice implements Device<'reference'> {
 
   allocate(byteLength: number): DeviceBuffer {
     this.#ledger.requireOpen('allocate')
-    checkAllocation(byteLength, limits.maximumBufferBytes)
+    checkAllocation(byteLength, memoryLimits.maximumBufferBytes)
     return this.#ledger.add({ byteLength, memory: new ArrayBuffer(Math.ceil(byteLength / 8) * 8) })
   }
 
@@ -74,12 +127,12 @@ class ReferenceDevice implements Device<'reference'> {
     return new Uint8Array(memory!.slice(0, byteLength))
   }
 
-  compile({ program, calls }: SelectedProgram<'reference'>): Executable {
+  compile({ program, calls }: SelectedProgram<B>): Executable {
     this.#ledger.requireOpen('compile')
-    verifyProgram(program, limits.alignment)
+    verifyProgram(program, memoryLimits.alignment)
     const built = calls.map(
       ({ call, kernel }): BuiltCall => ({
-        run: kernel.build(call, limits),
+        run: kernel.build(call, this.limits),
         inputs: call.inputs,
         outputs: call.outputs,
       }),
@@ -154,18 +207,4 @@ function arrayOf(operand: Operand, placement: Placement): TypedArray {
   const { memory, offset, byteLength } = placement.get(operand.buffer)!
   const { array, bytes } = formatOf(operand.dtype)
   return new array(memory, offset, Math.floor(byteLength / bytes))
-}
-
-/** Opens at once, everywhere. */
-export interface ReferenceBackend extends Backend<'reference'> {
-  open(): Device<'reference'>
-}
-
-/**
- * Plain TypeScript in float64: slow and right. What every other backend is compared with, and the one that needs nothing
- * but JavaScript. A run has ended when `run` returns.
- */
-export const referenceBackend: ReferenceBackend = {
-  name: 'reference',
-  open: () => new ReferenceDevice(),
 }
