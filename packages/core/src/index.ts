@@ -56,23 +56,19 @@ export type { Runtime, RuntimeOptions } from './run/runtime.ts'
 export { createRuntime, currentRuntime, referencePlugin } from './run/runtime.ts'
 export type { OpCall, Operand, Program, ProgramBuffer } from './schedule/program.ts'
 export type { SelectionRules } from './select/select.ts'
+export type { AttentionOptions } from './tensor/attention.ts'
+export { attention } from './tensor/attention.ts'
 export type { NestedArray } from './tensor/create.ts'
 export { eye, full, ones, onesLike, range, tensor, zeros, zerosLike } from './tensor/create.ts'
 export type { TensorOpDefinition } from './tensor/define.ts'
 export { applyOp, defineOp } from './tensor/define.ts'
-export type { AttentionOptions } from './tensor/functions.ts'
-export {
-  attention,
-  concatenate,
-  copy,
-  crossEntropyLosses,
-  layerNorm,
-  matmul,
-  stack,
-  where,
-} from './tensor/functions.ts'
+export { where } from './tensor/indexing.ts'
 export type { JitOptions, Jitted } from './tensor/jit.ts'
 export { jit } from './tensor/jit.ts'
+export { matmul } from './tensor/linear-algebra.ts'
+export { crossEntropyLosses } from './tensor/losses.ts'
+export { concatenate, copy, stack } from './tensor/movement.ts'
+export { layerNorm } from './tensor/normalization.ts'
 export {
   dropout,
   randomBernoulli,

@@ -1,8 +1,8 @@
 import { TesseraError } from '../errors.ts'
-import { compounds } from '../graph/compounds/index.ts'
+import { compoundNames } from '../graph/compounds/index.ts'
 import { coreFormats } from '../graph/format.ts'
 import type { OpName } from '../graph/operations.ts'
-import { primitives } from '../graph/primitives.ts'
+import { isPrimitive } from '../graph/primitives.ts'
 import {
   type Backend,
   type Kernel,
@@ -18,6 +18,7 @@ export class Registry {
   readonly plugins: readonly Plugin[]
   readonly backends = new Map<string, Backend>()
   readonly formats = new Map<string, NumericFormat>()
+  /** The ops of plugins; core's own are in its functions. */
   readonly ops = new Map<string, OpDefinition>()
   readonly passes: Pass[] = []
   readonly #kernels = new Map<string, Kernel>()
@@ -25,8 +26,6 @@ export class Registry {
   constructor(plugins: readonly Plugin[]) {
     this.plugins = plugins
     for (const format of coreFormats) this.formats.set(format.name, format)
-    for (const definition of [...Object.values(primitives), ...Object.values(compounds)])
-      this.ops.set(definition.op, definition)
     const names = new Set<string>()
     for (const plugin of plugins) {
       checkPlugin(plugin)
@@ -55,7 +54,8 @@ export class Registry {
       this.formats.set(format.name, format)
     }
     for (const definition of plugin.ops ?? []) {
-      if (this.ops.has(definition.op)) throw duplicate('op', definition.op, plugin.name)
+      const taken = isPrimitive(definition.op) || definition.op in compoundNames || this.ops.has(definition.op)
+      if (taken) throw duplicate('op', definition.op, plugin.name)
       this.ops.set(definition.op, definition)
     }
     for (const kernel of plugin.kernels ?? []) {

@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.ts'
 import * as build from '../graph/build.ts'
-import { compounds } from '../graph/compounds/index.ts'
+import { randomBits as randomBitsOp } from '../graph/compounds/random-bits.ts'
 import { createNode, type Node } from '../graph/node.ts'
 import { checkShape, type Shape } from '../graph/shape.ts'
 import { splitKeyBits } from '../graph/threefry.ts'
@@ -38,7 +38,7 @@ export function randomBits(key: Tensor, shape: Shape): Tensor {
 
 function bitsNode(key: Tensor, shape: Shape): Node {
   checkShape('random', shape)
-  return createNode(compounds.randomBits, [key.node], { shape })
+  return createNode(randomBitsOp, [key.node], { shape })
 }
 
 /** Uniform on [0, 1), multiples of 2^−23. */

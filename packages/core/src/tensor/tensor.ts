@@ -1,11 +1,14 @@
 import { ShapeError, TesseraError } from '../errors.ts'
 import * as build from '../graph/build.ts'
-import { compounds } from '../graph/compounds/index.ts'
+import { gelu } from '../graph/compounds/gelu.ts'
+import { logSoftmax, softmax } from '../graph/compounds/softmax.ts'
 import type { DType, TypedArray } from '../graph/format.ts'
+import * as movement from '../graph/movement.ts'
 import { createNode, formatSpec, type Node } from '../graph/node.ts'
-import type { BinaryName, ReduceName, UnaryName } from '../graph/operations.ts'
+import type { BinaryName, UnaryName } from '../graph/operations.ts'
 import { matrixProduct } from '../graph/products.ts'
-import { normalizeAxes, normalizeAxis, type Shape, sizeOf } from '../graph/shape.ts'
+import { type Axes, argExtremum, meanOver, reduceAxes, varianceOver } from '../graph/reductions.ts'
+import { normalizeAxis, type Shape, sizeOf } from '../graph/shape.ts'
 import { readNode, realizeNodes } from '../run/evaluate.ts'
 import { disposeLeaf } from '../run/storage.ts'
 
@@ -233,41 +236,40 @@ export class Tensor {
     return new Tensor(build.where(build.binary('less', 0, this.#node), this.#node, 0))
   }
   gelu(approximation: 'none' | 'tanh' | 'sigmoid' = 'none'): Tensor {
-    return new Tensor(createNode(compounds.gelu, [this.#node], { approximation }))
+    return new Tensor(createNode(gelu, [this.#node], { approximation }))
   }
 
-  sum(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return reduce('reduceSum', this, axes, options)
+  sum(axes?: Axes, options?: ReduceOptions): Tensor {
+    return new Tensor(reduceAxes('reduceSum', this.#node, axes, options?.keepDims))
   }
-  product(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return reduce('reduceProduct', this, axes, options)
+  product(axes?: Axes, options?: ReduceOptions): Tensor {
+    return new Tensor(reduceAxes('reduceProduct', this.#node, axes, options?.keepDims))
   }
-  max(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return reduce('reduceMaximum', this, axes, options)
+  max(axes?: Axes, options?: ReduceOptions): Tensor {
+    return new Tensor(reduceAxes('reduceMaximum', this.#node, axes, options?.keepDims))
   }
-  min(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return reduce('reduceMinimum', this, axes, options)
+  min(axes?: Axes, options?: ReduceOptions): Tensor {
+    return new Tensor(reduceAxes('reduceMinimum', this.#node, axes, options?.keepDims))
   }
-  mean(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    return withoutReduced(build.mean(this.#node, axes), this.shape, axes, options)
+  mean(axes?: Axes, options?: ReduceOptions): Tensor {
+    return new Tensor(meanOver(this.#node, axes, options?.keepDims))
   }
   /** Population variance: the mean of the squared distance from the mean. */
-  variance(axes?: number | readonly number[], options?: ReduceOptions): Tensor {
-    const centered = build.subtract(this.#node, build.mean(this.#node, axes))
-    return withoutReduced(build.mean(build.square(centered), axes), this.shape, axes, options)
+  variance(axes?: Axes, options?: ReduceOptions): Tensor {
+    return new Tensor(varianceOver(this.#node, axes, options?.keepDims))
   }
   /** Index (i32) of the largest element along an axis; the first where several are. */
   argMax(axis = -1): Tensor {
-    return argExtremum('reduceMaximum', this, axis)
+    return new Tensor(argExtremum('reduceMaximum', this.#node, axis))
   }
   argMin(axis = -1): Tensor {
-    return argExtremum('reduceMinimum', this, axis)
+    return new Tensor(argExtremum('reduceMinimum', this.#node, axis))
   }
   softmax(axis = -1): Tensor {
-    return alongLast(this, axis, (x) => createNode(compounds.softmax, [x], {}))
+    return new Tensor(movement.alongLast('softmax', this.#node, axis, (x) => createNode(softmax, [x], {})))
   }
   logSoftmax(axis = -1): Tensor {
-    return alongLast(this, axis, (x) => createNode(compounds.logSoftmax, [x], {}))
+    return new Tensor(movement.alongLast('logSoftmax', this.#node, axis, (x) => createNode(logSoftmax, [x], {})))
   }
 
   cast(dtype: DType): Tensor {
@@ -302,63 +304,23 @@ export class Tensor {
   }
   /** Adds an axis of extent 1. */
   unsqueeze(axis: number): Tensor {
-    const at = normalizeAxis('unsqueeze', axis, this.rank + 1)
-    return this.reshape([...this.shape.slice(0, at), 1, ...this.shape.slice(at)])
+    return new Tensor(movement.unsqueeze(this.#node, axis))
   }
   /** Removes axes of extent 1: the given ones, or all. */
-  squeeze(axes?: number | readonly number[]): Tensor {
-    const list =
-      axes === undefined
-        ? this.shape.flatMap((extent, axis) => (extent === 1 ? [axis] : []))
-        : normalizeAxes('squeeze', axes, this.rank)
-    for (const axis of list) {
-      if (this.shape[axis] !== 1)
-        throw new ShapeError(`squeeze: axis ${axis} of ${formatSpec(this)} has extent ${this.shape[axis]}, not 1.`)
-    }
-    return this.reshape(this.shape.filter((_, axis) => !list.includes(axis)))
+  squeeze(axes?: Axes): Tensor {
+    return new Tensor(movement.squeeze(this.#node, axes))
   }
   /** Elements `start` (included) to `end` (excluded) of an axis; negative positions count from its end. */
   slice(axis: number, start: number, end?: number, step = 1): Tensor {
-    const at = normalizeAxis('slice', axis, this.rank)
-    const extent = this.shape[at]!
-    const clamp = (position: number) =>
-      Math.min(Math.max(position < 0 ? position + extent : position, step < 0 ? -1 : 0), step < 0 ? extent - 1 : extent)
-    const first = clamp(start)
-    const last = end === undefined ? (step < 0 ? -1 : extent) : clamp(end)
-    if (!Number.isInteger(step) || step === 0)
-      throw new ShapeError(`slice: step ${step} must be an integer that is not 0.`)
-    const count = Math.max(0, Math.ceil((last - first) / step))
-    const pick = (value: number, others: readonly number[]) => others.map((other, i) => (i === at ? value : other))
-    const zeros = this.shape.map(() => 0)
-    return new Tensor(
-      build.slice(
-        this.#node,
-        pick(count === 0 ? 0 : first, zeros),
-        pick(count, this.shape),
-        pick(
-          step,
-          zeros.map(() => 1),
-        ),
-      ),
-    )
+    return new Tensor(movement.sliceAxis(this.#node, axis, start, end, step))
   }
   /** Element `index` of an axis, which is removed. */
   select(axis: number, index: number): Tensor {
-    const at = normalizeAxis('select', axis, this.rank)
-    const position = normalizeAxis('select: index', index, this.shape[at]!)
-    return this.slice(at, position, position + 1).squeeze(at)
+    return new Tensor(movement.selectIndex(this.#node, axis, index))
   }
-  flip(axes?: number | readonly number[]): Tensor {
-    const list = normalizeAxes('flip', axes, this.rank)
-    const starts = this.shape.map((extent, axis) => (list.includes(axis) ? Math.max(extent - 1, 0) : 0))
-    return new Tensor(
-      build.slice(
-        this.#node,
-        starts,
-        this.shape,
-        this.shape.map((_, axis) => (list.includes(axis) ? -1 : 1)),
-      ),
-    )
+  /** Reverses the order along axes: the given ones, or all. */
+  flip(axes?: Axes): Tensor {
+    return new Tensor(movement.flip(this.#node, axes))
   }
   /** Adds `[low, high]` elements of `value` before and after each axis. */
   pad(amounts: readonly (readonly [number, number])[], value = 0): Tensor {
@@ -373,19 +335,7 @@ export class Tensor {
   }
   /** Parts of equal extent, or of the given extents. */
   split(parts: number | readonly number[], axis = -1): Tensor[] {
-    const at = normalizeAxis('split', axis, this.rank)
-    const extent = this.shape[at]!
-    const extents = typeof parts === 'number' ? new Array<number>(parts).fill(extent / parts) : parts
-    if (!extents.every(Number.isInteger) || extents.reduce((total, part) => total + part, 0) !== extent) {
-      throw new ShapeError(
-        `split: axis ${at} of ${formatSpec(this)} does not divide into ${typeof parts === 'number' ? `${parts} equal parts` : `[${parts.join(', ')}]`}.`,
-      )
-    }
-    let start = 0
-    return extents.map((part) => {
-      start += part
-      return this.slice(at, start - part, start)
-    })
+    return movement.split(this.#node, parts, axis).map((part) => new Tensor(part))
   }
   /** `this` with `axis` replaced by the axes of `indices`, which are clamped into range. */
   gather(indices: Tensor, axis = 0): Tensor {
@@ -423,45 +373,4 @@ function binary(op: BinaryName, a: Tensor, b: TensorLike): Tensor {
 
 function unary(op: UnaryName, x: Tensor): Tensor {
   return new Tensor(build.unary(op, x.node))
-}
-
-function reduce(
-  op: ReduceName,
-  x: Tensor,
-  axes: number | readonly number[] | undefined,
-  options?: ReduceOptions,
-): Tensor {
-  return withoutReduced(build.reduce(op, x.node, axes), x.shape, axes, options)
-}
-
-function withoutReduced(
-  kept: Node,
-  shape: Shape,
-  axes: number | readonly number[] | undefined,
-  options?: ReduceOptions,
-): Tensor {
-  if (options?.keepDims) return new Tensor(kept)
-  const reduced = normalizeAxes('reduce', axes, shape.length)
-  return new Tensor(
-    build.reshape(
-      kept,
-      shape.filter((_, axis) => !reduced.includes(axis)),
-    ),
-  )
-}
-
-function argExtremum(op: 'reduceMaximum' | 'reduceMinimum', x: Tensor, axis: number): Tensor {
-  const at = normalizeAxis('argMax', axis, x.rank)
-  const attained = build.binary('equal', x.node, build.reduce(op, x.node, at))
-  const position = build.where(attained, build.axisIndex(x.shape, at), x.shape[at]!)
-  return withoutReduced(build.reduce('reduceMinimum', position, at), x.shape, at)
-}
-
-function alongLast(x: Tensor, axis: number, apply: (x: Node) => Node): Tensor {
-  const at = normalizeAxis('softmax', axis, x.rank)
-  if (at === x.rank - 1) return new Tensor(apply(x.node))
-  const axes = x.shape.map((_, i) => i)
-  axes[at] = x.rank - 1
-  axes[x.rank - 1] = at
-  return new Tensor(build.permute(apply(build.permute(x.node, axes)), axes))
 }

@@ -1,10 +1,9 @@
-import type { OpDefinition } from '../../plugin/contract.ts'
-import { type AttentionAttributes, attention } from './attention.ts'
-import { type CrossEntropyAttributes, crossEntropy } from './cross-entropy.ts'
-import { type GeluAttributes, gelu } from './gelu.ts'
-import { type LayerNormAttributes, layerNorm } from './layer-norm.ts'
-import { type RandomBitsAttributes, randomBits } from './random-bits.ts'
-import { logSoftmax, type SoftmaxAttributes, softmax } from './softmax.ts'
+import type { AttentionAttributes } from './attention.ts'
+import type { CrossEntropyAttributes } from './cross-entropy.ts'
+import type { GeluAttributes } from './gelu.ts'
+import type { LayerNormAttributes } from './layer-norm.ts'
+import type { RandomBitsAttributes } from './random-bits.ts'
+import type { SoftmaxAttributes } from './softmax.ts'
 
 /** Ops that core defines through primitives, so that kernels can take them as a whole: one file a topic. */
 export interface CompoundAttributes
@@ -15,13 +14,16 @@ export interface CompoundAttributes
     RandomBitsAttributes,
     SoftmaxAttributes {}
 
-/** The compound ops of core. */
-export const compounds: { readonly [Op in keyof CompoundAttributes]: OpDefinition<Op> } = {
-  attention,
-  crossEntropy,
-  gelu,
-  layerNorm,
-  logSoftmax,
-  randomBits,
-  softmax,
+/**
+ * Their names, so that plugins cannot take them. The definitions stand in their files only: an application that uses none of an
+ * op's functions does not carry its definition.
+ */
+export const compoundNames: Readonly<Record<keyof CompoundAttributes, true>> = {
+  attention: true,
+  crossEntropy: true,
+  gelu: true,
+  layerNorm: true,
+  logSoftmax: true,
+  randomBits: true,
+  softmax: true,
 }
