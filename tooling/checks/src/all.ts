@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { checkConsumer } from './consumer.ts'
 import { checkDependencies } from './dependencies.ts'
 import { checkDocumentation } from './documentation.ts'
+import { checkExamples } from './examples.ts'
 import { checkExports } from './exports.ts'
 import { checkLineBudget } from './line-budget.ts'
 import { checkLicences, checkPublished } from './published.ts'
@@ -23,6 +24,7 @@ const checks: readonly Check[] = [
   { name: 'licences', run: checkLicences },
   { name: 'published', run: checkPublished },
   { name: 'consumer', run: checkConsumer },
+  { name: 'examples', run: checkExamples },
 ]
 
 const { values, positionals } = parseArgs({
