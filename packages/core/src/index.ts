@@ -20,7 +20,7 @@ export { formatGraph } from './graph/print.ts'
 export type { Shape } from './graph/shape.ts'
 export { formatShape, rowMajorStrides, sizeOf } from './graph/shape.ts'
 export type { View } from './graph/view.ts'
-export { isRowMajor, rowMajorView, viewBounds } from './graph/view.ts'
+export { hasAdjacentRows, isRowMajor, rowMajorView, viewBounds } from './graph/view.ts'
 export type { StageReport } from './pipeline.ts'
 export type {
   Backend,
@@ -30,6 +30,7 @@ export type {
   DeviceBuffer,
   Executable,
   Kernel,
+  KernelLayouts,
   Limits,
   NullKernelProgram,
   NumericFormat,

@@ -6,7 +6,7 @@ import { normalize } from './passes/normalize.ts'
 import { simplify } from './passes/simplify.ts'
 import type { Device, Kernel, Pass } from './plugin/contract.ts'
 import { schedule } from './schedule/schedule.ts'
-import { kernelTakes } from './select/compound.ts'
+import { kernelLayouts, kernelTakes } from './select/compound.ts'
 import { type Selection, type SelectionRules, selectKernels } from './select/select.ts'
 
 export interface PipelineOptions {
@@ -49,7 +49,13 @@ export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: Pipel
   const normal = onGraph('normalize', options, () => simplify(normalize(rewritten)))
   const leaves = topologicalOrder(normal.outputs).filter((node) => node.op === 'leaf')
   const planned = timed('schedule', options, () =>
-    schedule(normal, { inputs: leaves, donors: donorsOf(leaves), limits: device.limits, fuse }),
+    schedule(normal, {
+      inputs: leaves,
+      donors: donorsOf(leaves),
+      limits: device.limits,
+      fuse,
+      layouts: (node) => kernelLayouts(node, kernels, device.limits, rules),
+    }),
   )
   const selection = timed('select', options, () =>
     selectKernels(planned.program, device.backend, kernels, device.limits, rules),

@@ -19,6 +19,7 @@ export const matmulKernel: Kernel<'matmul', 'wasm'> = {
   op: 'matmul',
   backend: 'wasm',
   tolerance: 2e-6,
+  layouts: 'any',
   cost(call, { gigaflops, gigabytesPerSecond, microsecondsPerCall }) {
     const operands = [...call.inputs, ...call.outputs]
     if (operands.length !== 3 || !operands.every(({ dtype, view }) => dtype === 'f32' && view.shape.length >= 2))

@@ -136,6 +136,19 @@ const cases: Record<string, [(...inputs: Tensor[]) => Tensor, ...(readonly numbe
   'cross-entropy': [(x) => crossEntropyLosses(x, indices), [3, 4]],
   'causal attention': [(q, k, v) => attention(q, k, v, { causal: true }), [2, 3, 4], [2, 3, 4], [2, 3, 5]],
   'attention over more keys than queries': [(q, k, v) => attention(q, k, v, { causal: true }), [2, 4], [5, 4], [5, 3]],
+  'attention from a position on': [
+    (q, k, v) => attention(q, k, v, { causal: true, offset: tensor(new Int32Array([1]), []) }),
+    [2, 2, 3],
+    [2, 5, 3],
+    [2, 5, 2],
+  ],
+  'gradient of attention': [
+    (q, k, v) =>
+      grad((parts: Tensor[]) => attention(parts[0]!, parts[1]!, v!, { causal: true }).square().sum())([q!, k!])[0]!,
+    [3, 2],
+    [3, 2],
+    [3, 2],
+  ],
   'gradient of softmax': [(x) => grad((x: Tensor) => x.softmax().multiply(x).sum())(x) as Tensor, [2, 3]],
   'gradient of layer norm': [(x) => grad((x: Tensor) => layerNorm(x).square().multiply(x).sum())(x) as Tensor, [2, 4]],
   'gradient of a product of matrices': [

@@ -33,6 +33,11 @@ export function permuteView(view: View, axes: readonly number[]): View {
   }
 }
 
+/** True when the elements of the last axis are neighbours, whatever the other strides are. */
+export function hasAdjacentRows({ shape, strides }: View): boolean {
+  return shape.length > 0 && (shape.at(-1) === 1 || strides.at(-1) === 1)
+}
+
 /** Repeats axes of extent 1 to the extents of `shape` (same number of axes). */
 export function broadcastView(view: View, shape: Shape): View {
   const strides = view.strides.map((stride, axis) => (view.shape[axis] === shape[axis] ? stride : 0))

@@ -56,6 +56,12 @@ export interface Limits {
   readonly maximumOperands: number
 }
 
+/**
+ * Layouts of operands. `rows`: any strides, 0 and negative ones among them, as long as the elements of the last axis are
+ * neighbours. `any`: inputs of any strides, outputs as `rows`.
+ */
+export type KernelLayouts = 'rows' | 'any'
+
 /** A faster way to run an op on one backend. */
 export interface Kernel<Op extends OpName = OpName, B extends BackendName = BackendName> {
   readonly name: string
@@ -63,6 +69,11 @@ export interface Kernel<Op extends OpName = OpName, B extends BackendName = Back
   readonly backend: B
   /** Relative root-mean-square error against float64, for operands of the size of one. */
   readonly tolerance: number
+  /**
+   * How operands of its calls may lie; without it they are in row-major order, and what is not is copied first. A kernel whose
+   * op has others of more layouts must refuse what it cannot address, by its `cost`.
+   */
+  readonly layouts?: KernelLayouts
   /** Estimated microseconds, or `undefined` when the kernel cannot run this call. */
   cost(call: OpCall<Op>, limits: Limits): number | undefined
   build(call: OpCall<Op>, limits: Limits): BackendPrograms[B]

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradient.ts'
 import { describeCall } from '../debug/explain.ts'
 import * as build from '../graph/build.ts'
+import { attention as attentionOp } from '../graph/compounds/attention.ts'
 import { gelu as geluOp } from '../graph/compounds/gelu.ts'
 import { layerNorm as layerNormOp } from '../graph/compounds/layer-norm.ts'
 import { softmax as softmaxOp } from '../graph/compounds/softmax.ts'
@@ -20,13 +21,19 @@ const limits = {
   maximumOperands: 16,
 }
 
-function scheduled(outputs: readonly Node[], donors: readonly (Node | undefined)[] = []): Schedule {
-  const graph = simplify(normalize(simplify(lower({ outputs }, () => false))))
+function scheduled(
+  outputs: readonly Node[],
+  donors: readonly (Node | undefined)[] = [],
+  hasKernel: (node: Node) => boolean = () => false,
+): Schedule {
+  const graph = simplify(normalize(simplify(lower({ outputs }, hasKernel))))
   const inputs = topologicalOrder(graph.outputs).filter((node) => node.op === 'leaf')
   return schedule(graph, {
     inputs,
     donors: donors.map((donor) => (donor ? inputs.indexOf(donor as Node<'leaf'>) : undefined)),
     limits,
+    layouts: ({ op }) =>
+      op === 'matmul' ? 'any' : op === 'attention' || op === 'attentionBackward' ? 'rows' : undefined,
   })
 }
 
@@ -144,5 +151,33 @@ describe('schedule', () => {
     const { program, liveBytes } = scheduled([x])
     expect(program.arenaBytes).toBe(2 * 64 * 64 * 4)
     expect(liveBytes).toBe(program.arenaBytes)
+  })
+
+  it('lets a kernel of strided operands read and write parts of one product, forward and backward', () => {
+    const [batch, time, heads, width] = [2, 6, 4, 8]
+    const x = build.leaf([batch * time, 3], 'f32')
+    const product = build.matmul(x, build.leaf([3, 3 * heads * width], 'f32'))
+    const parts = build.permute(build.reshape(product, [batch, time, 3, heads, width]), [2, 0, 3, 1, 4])
+    const [query, key, value] = [0, 1, 2].map((i) =>
+      build.reshape(build.slice(parts, [i, 0, 0, 0, 0], [1, batch, heads, time, width]), [batch, heads, time, width]),
+    ) as [Node, Node, Node]
+    const attended = createNode(attentionOp, [query, key, value], { causal: true, scale: 1, offset: false })
+    const merged = build.reshape(build.permute(build.outputOf(attended, 0), [0, 2, 1, 3]), [
+      batch * time,
+      heads * width,
+    ])
+    const out = build.leaf([heads * width, 5], 'f32')
+    const found = gradients([build.matmul(merged, out)], [build.leaf([batch * time, 5], 'f32')], [x, out])
+    const takes = ({ op }: Node) => op === 'attention' || op === 'attentionBackward'
+    const head = 'f32[2, 4, 6, 8]*'
+    expect(calls(scheduled(found as Node[], [], takes))).toEqual([
+      'matmul f32[12, 3] f32[3, 96] → f32[12, 96]',
+      `attention ${head} ${head} ${head} → ${head} f32[2, 4, 6]`,
+      'matmul f32[12, 5] f32[5, 32]* → f32[12, 32]',
+      'matmul f32[32, 12]* f32[12, 5] → f32[32, 5]',
+      'row [2, 4, 6, 8] 2 in, 1 out (f32): multiply reduceSum',
+      `attentionBackward ${head} ${head} ${head} f32[2, 4, 6] f32[2, 4, 6] ${head} → ${head} ${head} ${head}`,
+      'matmul f32[12, 96] f32[96, 3]* → f32[12, 3]',
+    ])
   })
 })

@@ -2,9 +2,9 @@ import { formatOf } from '../graph/format.ts'
 import { isElementwise, isMovement, isReduction } from '../graph/kinds.ts'
 import { type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 import type { FusedBody, FusedInstruction, OpAttributes } from '../graph/operations.ts'
-import { rowMajorStrides, sizeOf } from '../graph/shape.ts'
-import { isRowMajor, reshapeView, rowMajorView, sliceView, type View } from '../graph/view.ts'
-import type { Limits } from '../plugin/contract.ts'
+import { rowMajorStrides, sameShape, sizeOf } from '../graph/shape.ts'
+import { hasAdjacentRows, isRowMajor, reshapeView, rowMajorView, sliceView, type View } from '../graph/view.ts'
+import type { KernelLayouts, Limits } from '../plugin/contract.ts'
 import { buildBody, collapse, throughPlace } from './body.ts'
 import { type Group, Grouping, isIdentity } from './groups.ts'
 import { type Block, type DraftCall, type DraftOperand, link } from './link.ts'
@@ -20,6 +20,8 @@ export interface ScheduleOptions {
   readonly limits: Limits
   /** One call for each op when false: to compare with. */
   readonly fuse?: boolean
+  /** How operands of an op's kernel may lie; in row-major order only when that is not told. */
+  readonly layouts?: (node: Node) => KernelLayouts | undefined
 }
 
 export interface Schedule {
@@ -45,6 +47,7 @@ class Scheduler {
   readonly #views = new ViewResolver()
   readonly #users = new Map<Node, Node[]>()
   readonly #places = new Map<Node, Place>()
+  readonly #layouts = new Map<Node, KernelLayouts | undefined>()
   readonly #calls: DraftCall[] = []
   readonly #inputs: Block[]
   readonly #outputs: Block[] = []
@@ -147,7 +150,7 @@ class Scheduler {
           if (!this.#isOnlyFor(part.base, node, outputs) || !isIdentity(part)) return
           const within = reshapeView(view, part.base.shape)
           const walked = within && (!this.#views.isCopy(part.base) || reshapeView(within, part.base.inputs[0]!.shape))
-          if (walked && this.#writesRows(part.base, within))
+          if (walked && this.#writes(part.base, within))
             this.#places.set(part.base, { block: this.#place(node).block, view: within })
         })
       } else if (this.#views.isCopy(node) && grouping.groupOf(node)!.nodes.size === 1) {
@@ -156,7 +159,7 @@ class Scheduler {
         const within = this.#isOnlyFor(base, node, outputs) ? reshapeView(target.view, view.shape) : undefined
         const written = within && inverseOrder(view, base, within.strides)
         const place = written && { shape: base.shape, strides: written, offset: target.view.offset }
-        if (place && this.#writesRows(base, place)) {
+        if (place && this.#writes(base, place)) {
           this.#places.set(base, { block: target.block, view: place })
           this.#skipped.add(node)
         }
@@ -164,15 +167,23 @@ class Scheduler {
     }
   }
 
-  /** A product writes rows: their elements have to stay neighbours. */
-  #writesRows(base: Node, place: View): boolean {
-    return base.op !== 'matmul' || place.strides.at(-1) === 1 || place.shape.at(-1) === 1
+  /** True when what computes a value can write it to a place. Kernels write rows: their elements have to stay neighbours. */
+  #writes(base: Node, place: View): boolean {
+    return this.#layoutsOf(base) === undefined || hasAdjacentRows(place)
   }
 
-  /** True when a value that this program computes is read by one node only, and not given out. */
+  /** The layouts that the kernel takes which computes a value. */
+  #layoutsOf(node: Node): KernelLayouts | undefined {
+    const call = node.op === 'output' ? node.inputs[0]! : node
+    if (isElementwise(call) || isReduction(call) || isMovement(call)) return undefined
+    if (!this.#layouts.has(call)) this.#layouts.set(call, this.#options.layouts?.(call))
+    return this.#layouts.get(call)
+  }
+
+  /** True when a value that this program computes may be written where `reader` copies it: the others read it through strides. */
   #isOnlyFor(base: Node, reader: Node, outputs: ReadonlySet<Node>): boolean {
     const writable =
-      base.op === 'matmul' ||
+      this.#layoutsOf(base) !== undefined ||
       base.op === 'concatenate' ||
       isElementwise(base) ||
       isReduction(base) ||
@@ -182,9 +193,18 @@ class Scheduler {
       writable &&
       !outputs.has(base) &&
       !this.#places.has(base) &&
-      users.every((user) => user === reader) &&
-      users.length === 1
+      users.filter((user) => user === reader).length === 1 &&
+      users.every((user) => user === reader || this.#readsThroughStrides(user, base))
     )
+  }
+
+  /** True for a node that reads a value axis by axis, wherever it lies: the loops of such a node have the value's axes. */
+  #readsThroughStrides(user: Node, base: Node): boolean {
+    if (!isElementwise(user) && this.#layoutsOf(user) === undefined) return false
+    return user.inputs.every((input) => {
+      const resolved = this.#views.resolve(input)
+      return resolved.base !== base || (isIdentity(resolved) && sameShape(resolved.view.shape, base.shape))
+    })
   }
 
   /** Where the parts of a concatenation, or the inside of a padded tensor, lie in it. */
@@ -239,8 +259,8 @@ class Scheduler {
   }
 
   #kernelCall(node: Node): void {
-    const strided = node.op === 'matmul'
-    const inputs = node.inputs.map((input) => this.#operand(input, strided))
+    const layouts = this.#layoutsOf(node)
+    const inputs = node.inputs.map((input) => this.#operand(input, layouts))
     const outputs = node.outputs.length === 1 ? [node] : this.#outputNodes(node)
     this.#calls.push({
       op: node.op,
@@ -264,11 +284,12 @@ class Scheduler {
     return { block, dtype: node.dtype, view }
   }
 
-  /** What a call reads. Constants and, unless the kernel takes strides, rearranged views are written out first. */
-  #operand(input: Node, strided: boolean): DraftOperand {
+  /** What a call reads. Constants, and views that the kernel does not take, are written out first. */
+  #operand(input: Node, layouts: KernelLayouts | undefined): DraftOperand {
     const { base, view } = this.#views.resolve(input)
     const generated = base.op === 'constant' || base.op === 'iota'
-    if (!generated && (strided || isRowMajor(view))) {
+    const taken = layouts === 'any' || isRowMajor(view) || (layouts === 'rows' && hasAdjacentRows(view))
+    if (!generated && taken) {
       const place = this.#place(base)
       return { block: place.block, dtype: input.dtype, view: throughPlace(view, place.view) }
     }
@@ -347,8 +368,9 @@ class Scheduler {
     const base = this.#views.resolve(node.inputs[0]!)
     const isConstant = base.base.op === 'constant'
     if (isConstant) this.#fill(target, (base.base.attributes as OpAttributes['constant']).value)
-    const first = isConstant ? target : this.#operand(node.inputs[0]!, false)
-    const rest = node.inputs.slice(1).map((input) => this.#operand(input, false))
+    const layouts = this.#layoutsOf(node)
+    const first = isConstant ? target : this.#operand(node.inputs[0]!, layouts)
+    const rest = node.inputs.slice(1).map((input) => this.#operand(input, layouts))
     this.#calls.push({ op: 'scatter', attributes: node.attributes, inputs: [first, ...rest], outputs: [target] })
   }
 

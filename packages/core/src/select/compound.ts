@@ -1,6 +1,6 @@
 import type { Node } from '../graph/node.ts'
 import { rowMajorView } from '../graph/view.ts'
-import type { Kernel, Limits } from '../plugin/contract.ts'
+import type { Kernel, KernelLayouts, Limits } from '../plugin/contract.ts'
 import type { OpCall } from '../schedule/program.ts'
 import { type SelectionRules, selectKernel } from './select.ts'
 
@@ -9,7 +9,21 @@ import { type SelectionRules, selectKernel } from './select.ts'
  * taken to be row-major.
  */
 export function kernelTakes(node: Node, kernels: readonly Kernel[], limits: Limits, rules: SelectionRules): boolean {
-  if (!kernels.some((kernel) => kernel.op === node.op)) return false
+  return kernelFor(node, kernels, limits, rules) !== undefined
+}
+
+/** The layouts of operands that the kernel of a node takes beside the row-major one. */
+export function kernelLayouts(
+  node: Node,
+  kernels: readonly Kernel[],
+  limits: Limits,
+  rules: SelectionRules,
+): KernelLayouts | undefined {
+  return kernelFor(node, kernels, limits, rules)?.layouts
+}
+
+function kernelFor(node: Node, kernels: readonly Kernel[], limits: Limits, rules: SelectionRules): Kernel | undefined {
+  if (!kernels.some((kernel) => kernel.op === node.op)) return undefined
   const operand = ({ shape, dtype }: { shape: Node['shape']; dtype: Node['dtype'] }, buffer: number) => ({
     buffer,
     dtype,
@@ -21,5 +35,6 @@ export function kernelTakes(node: Node, kernels: readonly Kernel[], limits: Limi
     inputs: node.inputs.map((input, i) => operand(input, i)),
     outputs: node.outputs.map((output, i) => operand(output, node.inputs.length + i)),
   }
-  return 'kernel' in selectKernel(call, kernels, limits, rules)
+  const choice = selectKernel(call, kernels, limits, rules)
+  return 'kernel' in choice ? choice.kernel : undefined
 }

@@ -1,3 +1,4 @@
+import { outputOf } from '../graph/build.ts'
 import { attention as attentionOp } from '../graph/compounds/attention.ts'
 import { createNode } from '../graph/node.ts'
 import { Tensor } from './tensor.ts'
@@ -22,5 +23,6 @@ export interface AttentionOptions {
 export function attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
   const { causal = false, scale = 1 / Math.sqrt(query.shape.at(-1) ?? 1), offset } = options
   const inputs = [query, key, value, ...(offset ? [offset] : [])].map((input) => input.node)
-  return new Tensor(createNode(attentionOp, inputs, { causal, scale, offset: offset !== undefined }))
+  const node = createNode(attentionOp, inputs, { causal, scale, offset: offset !== undefined })
+  return new Tensor(outputOf(node, 0))
 }

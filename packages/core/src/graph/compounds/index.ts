@@ -20,6 +20,7 @@ export interface CompoundAttributes
  */
 export const compoundNames: Readonly<Record<keyof CompoundAttributes, true>> = {
   attention: true,
+  attentionBackward: true,
   crossEntropy: true,
   gelu: true,
   layerNorm: true,

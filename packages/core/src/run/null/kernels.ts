@@ -16,6 +16,7 @@ export function nullKernels(ops: readonly OpName[] = ['fused', 'matmul', 'gather
       op,
       backend: 'null',
       tolerance: 0,
+      layouts: 'any',
       cost: () => 0,
       build: () => null,
     }),

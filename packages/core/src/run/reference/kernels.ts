@@ -19,6 +19,7 @@ function kernel<Op extends OpName>(
     op,
     backend: 'reference',
     tolerance: storageTolerance,
+    layouts: 'any',
     cost: (call, limits: Limits) => limits.microsecondsPerCall + operations(call) / (limits.gigaflops * 1000),
     build,
   }
