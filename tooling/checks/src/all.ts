@@ -12,6 +12,7 @@ import { checkExports } from './exports.ts'
 import { checkLineBudget } from './line-budget.ts'
 import { checkLicences, checkPublished } from './published.ts'
 import type { Check } from './report.ts'
+import { checkSizes } from './sizes.ts'
 import { checkUnused } from './unused.ts'
 
 /** In order of what a failure makes pointless to look at next. */
@@ -21,6 +22,7 @@ const checks: readonly Check[] = [
   { name: 'exports', run: checkExports },
   { name: 'unused', run: checkUnused },
   { name: 'docs', run: checkDocumentation },
+  { name: 'sizes', run: checkSizes },
   { name: 'licences', run: checkLicences },
   { name: 'published', run: checkPublished },
   { name: 'consumer', run: checkConsumer },

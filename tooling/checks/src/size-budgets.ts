@@ -1,0 +1,35 @@
+/** What a user's bundle may weigh: a program, bundled for browsers from the built packages, minified and compressed by gzip. */
+export interface SizeBudget {
+  readonly name: string
+  /** The program that is bundled. */
+  readonly source: string
+  /** In kilobytes of 1,000 bytes. */
+  readonly kilobytes: number
+  /** Packages that are left out of the bundle, to weigh one package's own code. */
+  readonly external?: readonly string[]
+}
+
+const use = (names: string, from: string): string => `import { ${names} } from '${from}'; globalThis.used = [${names}]`
+
+/** Kept close above what is true: growth is decided, not drifted into. */
+export const sizeBudgets: readonly SizeBudget[] = [
+  { name: 'core, everything', source: `export * from '@tessera/core'`, kilobytes: 45 },
+  { name: 'core, tensors and gradients', source: use('createRuntime, tensor, grad', '@tessera/core'), kilobytes: 40 },
+  {
+    name: 'backend-wasm, its own code',
+    source: `export * from '@tessera/backend-wasm'`,
+    external: ['@tessera/core'],
+    kilobytes: 80,
+  },
+  {
+    name: 'core + wasm',
+    source: `${use('createRuntime, tensor, jit', '@tessera/core')}; import { wasm } from '@tessera/backend-wasm'; globalThis.wasm = wasm`,
+    kilobytes: 110,
+  },
+  {
+    name: 'nn, one layer and AdamW',
+    source: use('Linear, AdamW', '@tessera/nn'),
+    external: ['@tessera/core'],
+    kilobytes: 5,
+  },
+]
