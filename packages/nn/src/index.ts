@@ -8,6 +8,7 @@ export {
 } from './checkpoints/checkpoint.ts'
 export { decodeCheckpoint, encodeCheckpoint } from './checkpoints/encoding.ts'
 export { fromSafetensorsDtype, toSafetensorsDtype } from './checkpoints/formats.ts'
+export { GradientAccumulator } from './gradients/accumulate.ts'
 export { clipByGlobalNorm, globalNorm } from './gradients/clip.ts'
 export {
   constantInitializer,
@@ -24,6 +25,8 @@ export {
   xavierUniform,
   zerosInitializer,
 } from './initializers/initializers.ts'
+export { allFinite, LossScale, type LossScaleOptions } from './loss-scaling/loss-scale.ts'
+export { scaledGradient } from './loss-scaling/scaled-gradient.ts'
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts'
 export type { Reduction } from './losses/reduction.ts'
 export {
@@ -42,13 +45,19 @@ export { Linear, type LinearOptions } from './modules/linear.ts'
 export { Mlp, type MlpOptions } from './modules/mlp.ts'
 export { type Layer, Module } from './modules/module.ts'
 export { Sequential } from './modules/sequential.ts'
+export { Adafactor, type AdafactorOptions } from './optimizers/adafactor.ts'
 export { Adam, type AdamOptions, AdamW } from './optimizers/adam.ts'
+export { Lion, type LionOptions } from './optimizers/lion.ts'
+export { Muon, type MuonOptions, orthogonalize } from './optimizers/muon.ts'
 export {
   type DecayRule,
   decayMatrices,
   type LearningRate,
   Optimizer,
+  type ParameterState,
   type ParameterUpdate,
+  type UpdateOptions,
+  type UpdateRule,
 } from './optimizers/optimizer.ts'
 export { Sgd, type SgdOptions } from './optimizers/sgd.ts'
 export { type SafetensorsDtype, safetensorsDtypes, safetensorsItemSize } from './safetensors/dtypes.ts'
@@ -68,6 +77,19 @@ export {
   serializeSafetensors,
 } from './safetensors/writer.ts'
 export type { Arithmetic } from './schedules/arithmetic.ts'
+export {
+  type CosineRestartsOptions,
+  cosineRestarts,
+  exponentialSchedule,
+  inverseRootSchedule,
+  type OneCycleOptions,
+  oneCycle,
+  polynomialSchedule,
+  stepSchedule,
+  type WarmUpStableDecayOptions,
+  warmUpStableDecay,
+} from './schedules/decays.ts'
+export { type PlateauOptions, ReduceOnPlateau } from './schedules/plateau.ts'
 export {
   constantSchedule,
   cosineSchedule,

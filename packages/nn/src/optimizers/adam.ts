@@ -6,7 +6,8 @@ import {
   decayMatrices,
   type LearningRate,
   Optimizer,
-  type ParameterUpdate,
+  type ParameterState,
+  type UpdateRule,
 } from './optimizer.ts'
 
 export interface AdamOptions {
@@ -54,21 +55,17 @@ export class Adam extends Optimizer {
     this.decayedParameters = decayedPaths(model, decay)
   }
 
-  protected override prepare(step: Tensor, learningRate: Tensor) {
-    const rootOfCorrection = biasCorrection(step, this.beta2).sqrt()
-    const rate = learningRate.multiply(rootOfCorrection).divide(biasCorrection(step, this.beta1))
-    const epsilon = rootOfCorrection.multiply(this.epsilon)
+  protected override prepare(step: Tensor, learningRate: Tensor): UpdateRule {
+    const changeOf = adamChange(this, step, learningRate)
     const decayRate = learningRate.multiply(this.weightDecay)
     const decayed = new Set(this.weightDecay > 0 ? this.decayedParameters.split('\n') : [])
-    return (name: string, value: Tensor, loss: Tensor, state: Readonly<Record<string, Tensor>>): ParameterUpdate => {
+    return (name, value, loss, state) => {
       const decays = decayed.has(name)
       const gradient = decays && !this.decoupled ? loss.add(value.multiply(this.weightDecay)) : loss
-      const firstMoment = state.firstMoment!.multiply(this.beta1).add(gradient.multiply(1 - this.beta1))
-      const secondMoment = state.secondMoment!.multiply(this.beta2).add(gradient.square().multiply(1 - this.beta2))
-      const change = firstMoment.divide(secondMoment.sqrt().add(epsilon)).multiply(rate)
+      const { change, moments } = changeOf(gradient, state)
       // The decay is added to the change: 1 − γλ, rounded to single precision, would lose most of its digits.
       const total = decays && this.decoupled ? change.add(value.multiply(decayRate)) : change
-      return { value: value.subtract(total), state: { firstMoment, secondMoment } }
+      return { value: value.subtract(total), state: moments }
     }
   }
 }
@@ -99,6 +96,23 @@ export class AdamW extends Adam {
 
   constructor(model: object, options: AdamOptions) {
     super(model, { weightDecay: 0.01, ...options })
+  }
+}
+
+/** Adam's step without weight decay: what is to be subtracted, and the new moments. */
+export function adamChange(
+  { beta1, beta2, epsilon }: Required<Pick<AdamOptions, 'beta1' | 'beta2' | 'epsilon'>>,
+  step: Tensor,
+  learningRate: Tensor,
+): (gradient: Tensor, state: ParameterState) => { change: Tensor; moments: ParameterState } {
+  const rootOfCorrection = biasCorrection(step, beta2).sqrt()
+  const rate = learningRate.multiply(rootOfCorrection).divide(biasCorrection(step, beta1))
+  const scaledEpsilon = rootOfCorrection.multiply(epsilon)
+  return (gradient, state) => {
+    const firstMoment = state.firstMoment!.multiply(beta1).add(gradient.multiply(1 - beta1))
+    const secondMoment = state.secondMoment!.multiply(beta2).add(gradient.square().multiply(1 - beta2))
+    const change = firstMoment.divide(secondMoment.sqrt().add(scaledEpsilon)).multiply(rate)
+    return { change, moments: { firstMoment, secondMoment } }
   }
 }
 

@@ -1,4 +1,4 @@
-import { full, namedTensors, Tensor, TesseraError, zeros } from '@tessera/core'
+import { full, namedTensors, Tensor, TesseraError, where, zeros } from '@tessera/core'
 import { parametersOf } from '../modules/module.ts'
 import { type PlacedTensor, replaceTensor } from '../modules/places.ts'
 import type { Schedule } from '../schedules/schedules.ts'
@@ -6,11 +6,25 @@ import type { Schedule } from '../schedules/schedules.ts'
 /** A number, a schedule, or a scalar tensor: state that a program may replace at any time without a new trace. */
 export type LearningRate = number | Schedule | Tensor
 
+/** State of one parameter, by the optimizer's own names. */
+export type ParameterState = Readonly<Record<string, Tensor>>
+
 /** What an optimizer makes of one parameter. */
 export interface ParameterUpdate {
   readonly value: Tensor
-  /** New state of the parameter, by the optimizer's own names. */
-  readonly state: Readonly<Record<string, Tensor>>
+  readonly state: ParameterState
+}
+
+/** How one parameter changes at a step. */
+export type UpdateRule = (name: string, value: Tensor, gradient: Tensor, state: ParameterState) => ParameterUpdate
+
+export interface UpdateOptions {
+  /**
+   * A bool scalar: where it is false, the parameters and the optimizer stay as they are, for example because gradients in a small
+   * format overflowed. For each parameter's own answer, a function of its path. The step counts when the bool scalar is
+   * true, and with a function always.
+   */
+  readonly apply?: Tensor | ((name: string) => Tensor | undefined)
 }
 
 /**
@@ -25,12 +39,17 @@ export abstract class Optimizer {
   step: Tensor = zeros([], 'i32')
   /** May be replaced between steps: a tensor by a tensor without a new trace. */
   learningRate: LearningRate
-  /** State of each parameter, by kind and then by the parameter's path: tensors of the parameters' shapes. */
+  /** State of each parameter, by kind and then by the parameter's path. */
   readonly state: Readonly<Record<string, Record<string, Tensor>>>
   /** Paths of the parameters. */
   readonly #names: ReadonlySet<string>
 
-  constructor(model: object, learningRate: LearningRate, stateKinds: readonly string[]) {
+  /** @param initialState kinds of state that are zeros of each parameter's shape at first, or a function that makes it */
+  constructor(
+    model: object,
+    learningRate: LearningRate,
+    initialState: readonly string[] | ((name: string, parameter: Tensor) => ParameterState),
+  ) {
     const parameters = parametersOf(model)
     if (parameters.length === 0) {
       throw new TesseraError(
@@ -40,9 +59,17 @@ export abstract class Optimizer {
     }
     this.learningRate = learningRate
     this.#names = new Set(parameters.map(({ name }) => name))
-    const zeroState = () =>
-      Object.fromEntries(parameters.map(({ name, tensor }) => [name, zeros(tensor.shape, stateFormat(tensor))]))
-    this.state = Object.fromEntries(stateKinds.map((kind) => [kind, zeroState()]))
+    const stateOf =
+      typeof initialState === 'function'
+        ? initialState
+        : (_: string, x: Tensor) => Object.fromEntries(initialState.map((kind) => [kind, zerosOf(x)]))
+    const state: Record<string, Record<string, Tensor>> = {}
+    for (const { name, tensor } of parameters) {
+      for (const [kind, value] of Object.entries(stateOf(name, tensor))) {
+        state[kind] = { ...state[kind], [name]: value }
+      }
+    }
+    this.state = state
   }
 
   /**
@@ -52,34 +79,35 @@ export abstract class Optimizer {
    *   for `model.parameters()`
    * @returns the learning rate that was used, a scalar
    */
-  update(model: object, gradients: object): { readonly learningRate: Tensor } {
+  update(model: object, gradients: object, { apply }: UpdateOptions = {}): { readonly learningRate: Tensor } {
     const parameters = parametersOf(model)
     const byName = namedTensors(gradients)
     this.#check(parameters, byName)
-    this.step = this.step.add(1)
+    this.step = this.step.add(apply instanceof Tensor ? apply.cast('i32') : 1)
     const learningRate = this.#learningRateAt(this.step)
     const next = this.prepare(this.step.cast('f32'), learningRate.cast('f32'))
     for (const parameter of parameters) {
       const { name, tensor } = parameter
-      const state = Object.fromEntries(Object.entries(this.state).map(([kind, tensors]) => [kind, tensors[name]!]))
+      const state = Object.fromEntries(
+        Object.entries(this.state).flatMap(([kind, tensors]) => (tensors[name] ? [[kind, tensors[name]]] : [])),
+      )
       const format = stateFormat(tensor)
       const update = next(name, tensor.cast(format), byName.get(name)!.cast(format), state)
-      replaceTensor(parameter, update.value.cast(tensor.dtype))
-      for (const [kind, value] of Object.entries(update.state)) this.state[kind]![name] = value
+      const condition = typeof apply === 'function' ? apply(name) : apply
+      const keep = (value: Tensor, old: Tensor) => (condition ? where(condition, value, old) : value)
+      replaceTensor(parameter, keep(update.value.cast(tensor.dtype), tensor))
+      for (const [kind, value] of Object.entries(update.state)) this.state[kind]![name] = keep(value, state[kind]!)
     }
     return { learningRate }
   }
 
   /**
-   * Computes what all parameters share, as scalars, and gives the rule for one of them. The rule must be elementwise, so that
-   * the whole update of a parameter is one pass over memory.
+   * Computes what all parameters share, as scalars, and gives the rule for one of them. An elementwise rule makes the whole
+   * update of a parameter one pass over memory.
    *
    * @param step number of this update from 1, f32
    */
-  protected abstract prepare(
-    step: Tensor,
-    learningRate: Tensor,
-  ): (name: string, value: Tensor, gradient: Tensor, state: Readonly<Record<string, Tensor>>) => ParameterUpdate
+  protected abstract prepare(step: Tensor, learningRate: Tensor): UpdateRule
 
   #learningRateAt(step: Tensor): Tensor {
     if (this.learningRate instanceof Tensor) return this.learningRate
@@ -123,6 +151,11 @@ function describe(what: string, names: readonly string[]): string {
 /** Small formats would lose the updates: their state and arithmetic are f32. */
 function stateFormat({ dtype }: Tensor): 'f32' | 'f64' {
   return dtype === 'f64' ? 'f64' : 'f32'
+}
+
+/** State at the start. */
+export function zerosOf(parameter: Tensor): Tensor {
+  return zeros(parameter.shape, stateFormat(parameter))
 }
 
 /** Which parameters weight decay pulls towards 0, by path and tensor. */

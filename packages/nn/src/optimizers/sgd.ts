@@ -6,7 +6,7 @@ import {
   decayMatrices,
   type LearningRate,
   Optimizer,
-  type ParameterUpdate,
+  type UpdateRule,
 } from './optimizer.ts'
 
 export interface SgdOptions {
@@ -56,9 +56,9 @@ export class Sgd extends Optimizer {
     this.decayedParameters = decayedPaths(model, decay)
   }
 
-  protected override prepare(_step: Tensor, learningRate: Tensor) {
+  protected override prepare(_step: Tensor, learningRate: Tensor): UpdateRule {
     const decayed = new Set(this.weightDecay > 0 ? this.decayedParameters.split('\n') : [])
-    return (name: string, value: Tensor, loss: Tensor, state: Readonly<Record<string, Tensor>>): ParameterUpdate => {
+    return (name, value, loss, state) => {
       const decays = decayed.has(name)
       const gradient = decays ? loss.add(value.multiply(this.weightDecay)) : loss
       if (this.momentum === 0) return { value: value.subtract(gradient.multiply(learningRate)), state: {} }

@@ -9,6 +9,8 @@ export interface Arithmetic<Value> {
   /** `a` to the power of a number. */
   power(a: Value, exponent: number): Value
   cosine(a: Value): Value
+  exponential(a: Value): Value
+  floor(a: Value): Value
   /** `then` where `a < b`, else `otherwise`. */
   ifLess(a: Value, b: number, then: Value, otherwise: Value): Value
   constant(value: number): Value
@@ -21,6 +23,8 @@ export const onNumbers: Arithmetic<number> = {
   maximum: Math.max,
   power: (a, exponent) => a ** exponent,
   cosine: Math.cos,
+  exponential: Math.exp,
+  floor: Math.floor,
   ifLess: (a, b, then, otherwise) => (a < b ? then : otherwise),
   constant: (value) => value,
 }
@@ -32,6 +36,8 @@ export const onTensors: Arithmetic<Tensor> = {
   maximum: (a, b) => a.maximum(b),
   power: (a, exponent) => a.power(exponent),
   cosine: (a) => a.cos(),
+  exponential: (a) => a.exp(),
+  floor: (a) => a.floor(),
   ifLess: (a, b, then, otherwise) => where(a.less(b), then, otherwise),
   constant: (value) => full([], value),
 }

@@ -103,11 +103,12 @@ export function warmUpCosine({ peak, minimum = 0, warmUpSteps, steps }: WarmUpCo
   return warmUp(warmUpSteps, cosineSchedule({ from: peak, to: minimum, steps: steps - warmUpSteps }))
 }
 
-function progress<Value>(step: Value, steps: number, on: Arithmetic<Value>): Value {
+/** Part of `steps` that lies behind, up to 1. */
+export function progress<Value>(step: Value, steps: number, on: Arithmetic<Value>): Value {
   return on.minimum(on.multiply(step, 1 / steps), 1)
 }
 
-function checkSteps(name: string, steps: number): void {
+export function checkSteps(name: string, steps: number): void {
   if (!(Number.isFinite(steps) && steps > 0)) {
     throw new TesseraError('SCHEDULE_OPTIONS', `${name}: steps must be above 0, got ${steps}.`)
   }

@@ -1,4 +1,5 @@
 import { TesseraError } from '@tessera/core'
+import type { LossScale } from '../loss-scaling/loss-scale.ts'
 import type { EvaluationRecord, StepRecord } from './history.ts'
 
 /** Stops a run whose figures are not numbers any more. */
@@ -23,5 +24,15 @@ export function checkFinite(
   throw new TesseraError(
     'NOT_FINITE',
     `Training stopped at step ${step}: ${what}. ${before} Lower the learning rate, warm up longer, or clip the gradients.${rescue}`,
+  )
+}
+
+/** Stops a run whose gradients overflow although the loss scale cannot be reduced any more. */
+export function checkScale(step: number, scale: number, { minimum }: LossScale): void {
+  if (scale > minimum) return
+  throw new TesseraError(
+    'NOT_FINITE',
+    `Training stopped at step ${step}: gradients are not finite although the loss scale is at its minimum of ${minimum}. ` +
+      'Look for bad values in the data, lower the learning rate, or compute the layers that overflow in f32.',
   )
 }

@@ -5,7 +5,7 @@ export interface StepRecord {
   /** Of the step's batch, before the update. */
   readonly loss: number
   readonly learningRate: number
-  /** Global norm of the gradients before clipping. */
+  /** Global norm of the gradients before clipping; 0 when gradients overflowed and the update was left out. */
   readonly gradientNorm: number
   readonly milliseconds: number
 }

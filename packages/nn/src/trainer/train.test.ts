@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { ExponentialMovingAverage } from '../averaging/exponential-moving-average.ts'
 import { type Checkpoint, captureCheckpoint } from '../checkpoints/checkpoint.ts'
 import { decodeCheckpoint, encodeCheckpoint } from '../checkpoints/encoding.ts'
+import { LossScale } from '../loss-scaling/loss-scale.ts'
 import { meanSquaredError } from '../losses/regression.ts'
 import { Dropout } from '../modules/dropout.ts'
 import { Linear } from '../modules/linear.ts'
@@ -290,5 +291,72 @@ describe('an abort signal', () => {
     const result = await train({ ...regression(), steps: 1_000_000, signal })
     expect(result.interrupted).toBe(true)
     expect(result.step).toBeGreaterThan(1)
+  })
+})
+
+describe('several batches for one update', () => {
+  test('give what one batch of all gives, and are numbered on', async () => {
+    const asked: number[] = []
+    const rows = async (numbers: readonly number[]): Promise<Batch> => {
+      const parts = await Promise.all(numbers.map(batchAt))
+      const joined = async (name: 'x' | 'y') =>
+        Float32Array.from((await Promise.all(parts.map((part) => part[name].data()))).flatMap((values) => [...values]))
+      return {
+        x: tensor(await joined('x'), [8 * numbers.length, 2]),
+        y: tensor(await joined('y'), [8 * numbers.length, 1]),
+      }
+    }
+    const small = regression()
+    const batch = (number: number) => {
+      asked.push(number)
+      return batchAt(number)
+    }
+    const some = await train({ ...small, batch, steps: 5, microBatches: 3, maximumGradientNorm: 1 })
+    expect(asked).toEqual(Array.from({ length: 15 }, (_, i) => i))
+    const large = regression()
+    const all = await train({
+      ...large,
+      batch: (step) => rows([3 * step, 3 * step + 1, 3 * step + 2]),
+      steps: 5,
+      maximumGradientNorm: 1,
+    })
+    for (const [i, record] of some.history.steps.entries()) {
+      expect(record.loss).toBeCloseTo(all.history.steps[i]!.loss, 5)
+      expect(record.gradientNorm).toBeCloseTo(all.history.steps[i]!.gradientNorm, 5)
+    }
+    const wanted = await large.model.weight.data()
+    for (const [i, value] of (await small.model.weight.data()).entries()) expect(value).toBeCloseTo(wanted[i]!, 5)
+  })
+})
+
+describe('a loss scale', () => {
+  const scaled = (initial: number) => {
+    const { model, optimizer, batch } = regression()
+    const half = (m: Linear, { x, y }: Batch) => loss(m, { x, y }).cast('f16')
+    return { model, optimizer, batch, loss: half, lossScale: new LossScale({ initial, growthInterval: 100 }) }
+  }
+
+  test('leaves updates out until gradients are finite, and stays in checkpoints', async () => {
+    const run = scaled(2 ** 32)
+    const store = memory()
+    const result = await train({ ...run, steps: 30, microBatches: 2, checkpoints: { every: 30, store } })
+    const leftOut = result.history.steps.filter(({ gradientNorm }) => gradientNorm === 0).length
+    expect(leftOut).toBeGreaterThan(10)
+    expect(await run.optimizer.step.item()).toBe(30 - leftOut)
+    expect(await run.lossScale.scale.item()).toBe(2 ** (32 - leftOut))
+    expect(result.loss).toBeLessThan(result.history.steps[0]!.loss)
+    const other = scaled(1)
+    resumeRun(store.last(), { model: other.model, optimizer: other.optimizer, lossScale: other.lossScale })
+    expect(await other.lossScale.scale.item()).toBe(2 ** (32 - leftOut))
+  })
+
+  test('that cannot be reduced any more ends the run', async () => {
+    const { lossScale: _, ...run } = scaled(1)
+    // The loss is 0, its derivative 1 / √0 at first.
+    const root = (m: Linear) => m.weight.multiply(0).sum().abs().sqrt()
+    const lossScale = new LossScale({ initial: 4, minimum: 2 })
+    await expect(train({ ...run, loss: root, lossScale, steps: 9 })).rejects.toThrow(
+      /stopped at step 2: .* at its minimum of 2/,
+    )
   })
 })

@@ -1,14 +1,16 @@
-import { TesseraError, tensorsIn } from '@tessera/core'
+import { type Tensor, TesseraError, tensorsIn } from '@tessera/core'
 import type { ExponentialMovingAverage } from '../averaging/exponential-moving-average.ts'
+import { GradientAccumulator } from '../gradients/accumulate.ts'
+import type { LossScale } from '../loss-scaling/loss-scale.ts'
 import type { Module } from '../modules/module.ts'
 import type { Optimizer } from '../optimizers/optimizer.ts'
 import { type CheckpointOptions, saveRun } from './checkpointing.ts'
 import { type EvaluationOptions, evaluate } from './evaluate.ts'
-import { checkFinite } from './finite.ts'
+import { checkFinite, checkScale } from './finite.ts'
 import { type EvaluationRecord, type History, median, type StepRecord } from './history.ts'
 import type { TrainingObserver } from './observer.ts'
 import { StepClock } from './step-clock.ts'
-import { type BatchLoss, evaluationStep, trainingStep } from './training-step.ts'
+import { accumulatingStep, type BatchLoss, evaluationStep, trainingStep } from './training-step.ts'
 
 export interface TrainOptions<Model extends Module, Batch> {
   readonly model: Model
@@ -24,6 +26,13 @@ export interface TrainOptions<Model extends Module, Batch> {
   /** Updates at the end of the run, those before a resume included. */
   readonly steps: number
   readonly maximumGradientNorm?: number
+  /**
+   * Batches whose gradients are averaged for one update, one after another, so that only one lies in memory; 1 by default. `batch` is
+   * called with `step · microBatches + i`.
+   */
+  readonly microBatches?: number
+  /** Scales gradients for small number formats, and leaves updates out whose gradients overflowed. */
+  readonly lossScale?: LossScale
   /** Tokens (or examples) in a batch, for the speed. */
   readonly tokensPerStep?: number
   readonly evaluation?: EvaluationOptions<Model, Batch>
@@ -69,9 +78,9 @@ export async function train<Model extends Module, Batch>(options: TrainOptions<M
 }
 
 async function runSteps<Model extends Module, Batch>(options: TrainOptions<Model, Batch>): Promise<TrainingResult> {
-  const { model, optimizer, average, steps, evaluation, checkpoints, signal, tokensPerStep } = options
+  const { model, optimizer, average, lossScale, steps, evaluation, checkpoints, signal, tokensPerStep } = options
   const observers = options.observers ?? []
-  const step = trainingStep(options.loss, { maximumGradientNorm: options.maximumGradientNorm })
+  const step = stepRunner(options)
   const evaluated = evaluationStep(evaluation?.loss ?? options.loss)
   const first = options.start?.step ?? 0
   const history = {
@@ -90,24 +99,30 @@ async function runSteps<Model extends Module, Batch>(options: TrainOptions<Model
   }
   const save = async () => {
     if (!checkpoints || savedAt === done) return
-    await saveRun(checkpoints, { model, optimizer, ...(average && { average }) }, done, history)
+    await saveRun(
+      checkpoints,
+      { model, optimizer, ...(average && { average }), ...(lossScale && { lossScale }) },
+      done,
+      history,
+    )
     savedAt = done
     for (const observer of observers) observer.onCheckpoint?.(checkpoints.store.location, done)
   }
 
   model.train()
   while (done < steps && !signal?.aborted) {
-    const batch = await options.batch(done)
+    const batches = await batchesOf(options, done)
     clock.begin()
-    const figures = step(model, optimizer, average, batch)
-    for (const tensor of tensorsIn(batch)) tensor.dispose()
+    const figures = step(batches)
+    for (const tensor of tensorsIn(batches)) tensor.dispose()
     const number = ++done
     await drain()
     unread = async () => {
-      const [loss, gradientNorm, learningRate] = (await figures.data()) as unknown as [number, number, number]
+      const [loss, gradientNorm, learningRate, applied, scale] = (await figures.data()) as unknown as StepFigures
       figures.dispose()
       const record = { step: number, loss, learningRate, gradientNorm, milliseconds: clock.millisecondsOf(number) }
       checkFinite(record, history.steps.at(-1), checkpoints && { location: checkpoints.store.location, step: savedAt })
+      if (!applied && lossScale) checkScale(number, scale, lossScale)
       history.steps.push(record)
       for (const observer of observers) observer.onStep?.(record, clock.progress(number))
     }
@@ -148,9 +163,35 @@ async function runSteps<Model extends Module, Batch>(options: TrainOptions<Model
   }
 }
 
+type StepFigures = [loss: number, gradientNorm: number, learningRate: number, applied: number, scale: number]
+
+/** One update from its batches, in one program or in two. */
+function stepRunner<Model extends Module, Batch>(
+  options: TrainOptions<Model, Batch>,
+): (batches: readonly Batch[]) => Tensor {
+  const { model, optimizer, average, lossScale, maximumGradientNorm } = options
+  if ((options.microBatches ?? 1) === 1) {
+    const step = trainingStep(options.loss, { maximumGradientNorm })
+    return ([batch]) => step(model, optimizer, average, batch!, lossScale)
+  }
+  const step = accumulatingStep(options.loss, { maximumGradientNorm })
+  const sums = new GradientAccumulator(model)
+  return (batches) => step({ model, optimizer, average, lossScale }, sums, batches)
+}
+
+async function batchesOf<Model extends Module, Batch>(
+  { batch, microBatches = 1 }: TrainOptions<Model, Batch>,
+  step: number,
+): Promise<Batch[]> {
+  const batches: Batch[] = []
+  for (let i = 0; i < microBatches; i++) batches.push(await batch(step * microBatches + i))
+  return batches
+}
+
 function checkOptions<Model extends Module, Batch>(options: TrainOptions<Model, Batch>): void {
   const counts = {
     steps: options.steps,
+    microBatches: options.microBatches ?? 1,
     'evaluation.every': options.evaluation?.every ?? 1,
     'evaluation.batches': options.evaluation?.batches ?? 1,
     'checkpoints.every': options.checkpoints?.every ?? 1,
