@@ -1,5 +1,7 @@
 export { ShapeError, TesseraError } from './errors.ts'
+export type { ConvolutionGeometry } from './graph/compounds/convolution.ts'
 export type { CompoundAttributes } from './graph/compounds/index.ts'
+export type { PoolingGeometry } from './graph/compounds/pooling.ts'
 export type { DType, FormatDescriptor, NumberFormats, NumberKind, TypedArray } from './graph/format.ts'
 export { coreFormats, formatOf, isFloat, isInteger, promote } from './graph/format.ts'
 export type { Graph, Node, TensorSpec } from './graph/node.ts'
@@ -59,6 +61,15 @@ export type { OpCall, Operand, Program, ProgramBuffer } from './schedule/program
 export type { SelectionRules } from './select/select.ts'
 export type { AttentionOptions } from './tensor/attention.ts'
 export { attention } from './tensor/attention.ts'
+export type { ConvolutionOptions, TransposedConvolutionOptions } from './tensor/convolution.ts'
+export {
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+} from './tensor/convolution.ts'
 export type { NestedArray } from './tensor/create.ts'
 export { eye, full, ones, onesLike, range, tensor, zeros, zerosLike } from './tensor/create.ts'
 export type { TensorOpDefinition } from './tensor/define.ts'
@@ -70,6 +81,21 @@ export { matmul } from './tensor/linear-algebra.ts'
 export { crossEntropyLosses } from './tensor/losses.ts'
 export { concatenate, copy, stack } from './tensor/movement.ts'
 export { layerNorm } from './tensor/normalization.ts'
+export type { AveragePoolOptions, MaxPoolOptions } from './tensor/pooling.ts'
+export {
+  adaptiveAveragePool1d,
+  adaptiveAveragePool2d,
+  adaptiveAveragePool3d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool3d,
+  averagePool1d,
+  averagePool2d,
+  averagePool3d,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+} from './tensor/pooling.ts'
 export {
   dropout,
   randomBernoulli,
@@ -80,6 +106,8 @@ export {
   randomUniform,
   splitKey,
 } from './tensor/random.ts'
+export type { ResizeOptions } from './tensor/resize.ts'
+export { resize } from './tensor/resize.ts'
 export type { Scope } from './tensor/scope.ts'
 export { scope } from './tensor/scope.ts'
 export type { ReduceOptions, TensorLike } from './tensor/tensor.ts'
@@ -88,3 +116,4 @@ export type { Gradients } from './tensor/transforms.ts'
 export { grad, valueAndGrad, valueAndGradWith, vjp } from './tensor/transforms.ts'
 export type { Path } from './tensor/tree.ts'
 export { mapTensors, namedTensors, tensorsIn, visitTree } from './tensor/tree.ts'
+export type { Padding, PerAxis } from './tensor/window-options.ts'

@@ -12,7 +12,6 @@ import {
   matmul,
   multiply,
   negate,
-  pad,
   permute,
   reduce,
   reshape,
@@ -29,6 +28,7 @@ import {
 import { isFloat } from '../graph/format.ts'
 import type { Node } from '../graph/node.ts'
 import type { BinaryName, PrimitiveName, ReduceName, UnaryName } from '../graph/operations.ts'
+import { unslice } from '../graph/unslice.ts'
 import type { VjpContext } from '../plugin/contract.ts'
 
 /** Gradients of the inputs of an op from the gradient of its (only) output. */
@@ -152,47 +152,6 @@ const reduceRules: { readonly [Op in ReduceName]: Rule<Op> } = {
     )
     return [multiply(gradient, others)]
   },
-}
-
-/** Puts elements back to `starts + k · steps` of a zero tensor: the transpose of `slice`. */
-function unslice(gradient: Node, shape: readonly number[], starts: readonly number[], steps: readonly number[]): Node {
-  let result = gradient
-  let first = [...starts]
-  if (steps.some((step) => step < 0)) {
-    const flip = steps.map((step) => (step < 0 ? -1 : 1))
-    result = slice(
-      result,
-      result.shape.map((extent, axis) => (flip[axis]! < 0 ? extent - 1 : 0)),
-      result.shape,
-      flip,
-    )
-    first = first.map((start, axis) => (steps[axis]! < 0 ? start + (gradient.shape[axis]! - 1) * steps[axis]! : start))
-  }
-  // A step of s spreads each element over s: [k] → [k, 1] → [k, s] → [k · s], of which the last s − 1 are cut off.
-  for (let axis = 0; axis < steps.length; axis++) {
-    const step = Math.abs(steps[axis]!)
-    const extent = result.shape[axis]!
-    if (step === 1 || extent === 0) continue
-    const before = result.shape.slice(0, axis)
-    const after = result.shape.slice(axis + 1)
-    const unit = reshape(result, [...before, extent, 1, ...after])
-    const high = unit.shape.map((_, i) => (i === axis + 1 ? step - 1 : 0))
-    const spread = reshape(
-      pad(
-        unit,
-        high.map(() => 0),
-        high,
-      ),
-      [...before, extent * step, ...after],
-    )
-    result = slice(
-      spread,
-      spread.shape.map(() => 0),
-      [...before, (extent - 1) * step + 1, ...after],
-    )
-  }
-  const high = shape.map((extent, axis) => extent - first[axis]! - result.shape[axis]!)
-  return pad(result, first, high)
 }
 
 /** Indices that `scatter` obeys, as a mask over the indices, shaped to broadcast over updates with `axis` replaced by them. */

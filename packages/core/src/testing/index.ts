@@ -1,6 +1,7 @@
 export { assertClose, assertFails, type CloseOptions, relativeRms, type Tolerance } from './assertions.ts'
 export { type CollectedTest, collectTests, failuresOf } from './collect.ts'
 export { type Capabilities, defaultCapabilities, type TestRunner } from './context.ts'
+export { convolutionReferences } from './convolution.ts'
 export { checkGradient, type GradientCheck } from './gradient.ts'
 export { BodyBuilder, type BodyValue, ProgramBuilder, withView } from './programs.ts'
 export { createRandom, type Random, randomStorage, seedFor, toStorage } from './random.ts'

@@ -1,0 +1,101 @@
+import type { ConvolutionGeometry } from '../graph/compounds/convolution.ts'
+import { isFloat } from '../graph/format.ts'
+import { type Shape, sizeOf } from '../graph/shape.ts'
+import { isRowMajor } from '../graph/view.ts'
+import type { Kernel } from '../plugin/contract.ts'
+import type { OpCall } from '../schedule/program.ts'
+
+/** Told the positions of an element of the input, of the filter and of the result, in row-major order, that meet in a convolution. */
+type VisitTerm = (input: number, filter: number, result: number) => void
+
+/** Walks over every product of a convolution `[N, C, ...spatial] ∗ [K, C / groups, ...window]`, one loop for each axis. */
+export function forEachTerm(input: Shape, filter: Shape, geometry: ConvolutionGeometry, visit: VisitTerm): void {
+  const { stride, padding, dilation, groups } = geometry
+  const [batch, channels] = input as [number, number]
+  const [outputs, depth] = filter as [number, number]
+  const extents = input.slice(2)
+  const window = filter.slice(2)
+  const positions = extents.map(
+    (extent, i) =>
+      Math.floor((extent + padding[i]![0] + padding[i]![1] - dilation[i]! * (window[i]! - 1) - 1) / stride[i]!) + 1,
+  )
+  const walk = (axis: number, inputAt: number, filterAt: number, resultAt: number): void => {
+    if (axis === extents.length) {
+      visit(inputAt, filterAt, resultAt)
+      return
+    }
+    for (let position = 0; position < positions[axis]!; position++) {
+      for (let tap = 0; tap < window[axis]!; tap++) {
+        const at = position * stride[axis]! + tap * dilation[axis]! - padding[axis]![0]
+        if (at < 0 || at >= extents[axis]!) continue
+        walk(
+          axis + 1,
+          inputAt * extents[axis]! + at,
+          filterAt * window[axis]! + tap,
+          resultAt * positions[axis]! + position,
+        )
+      }
+    }
+  }
+  for (let image = 0; image < batch; image++) {
+    for (let output = 0; output < outputs; output++) {
+      const group = Math.floor((output * groups) / outputs)
+      for (let c = 0; c < depth; c++) {
+        walk(0, image * channels + group * depth + c, output * depth + c, image * outputs + output)
+      }
+    }
+  }
+}
+
+type ConvolutionOp = 'convolution' | 'convolutionBackwardInput' | 'convolutionBackwardFilter'
+
+/** Which operands of an op are the input, the filter and the result of the convolution that it belongs to. */
+const roles = {
+  convolution: { input: 0, filter: 1, result: 'written' },
+  convolutionBackwardInput: { input: 'written', filter: 1, result: 0 },
+  convolutionBackwardFilter: { input: 0, filter: 'written', result: 1 },
+} as const
+
+function referenceKernel<Op extends ConvolutionOp>(op: Op): Kernel<Op, 'reference'> {
+  const role = roles[op]
+  return {
+    name: `testing/${op}`,
+    op,
+    backend: 'reference',
+    tolerance: 1e-7,
+    cost: ({ inputs, outputs }: OpCall<Op>) =>
+      [...inputs, ...outputs].every(({ view, dtype }) => isRowMajor(view) && isFloat(dtype) && dtype !== 'f16')
+        ? sizeOf(outputs[0]!.view.shape)
+        : undefined,
+    build: ({ attributes, inputs, outputs }) => {
+      const viewOf = (at: 0 | 1 | 'written') => (at === 'written' ? outputs[0]! : inputs[at]!).view
+      return (sources, targets) => {
+        const sums = new Float64Array(sizeOf(outputs[0]!.view.shape))
+        const operand = (at: 0 | 1 | 'written') => ({
+          values: at === 'written' ? sums : sources[at]!,
+          offset: at === 'written' ? 0 : viewOf(at).offset,
+        })
+        const [x, w, y] = [operand(role.input), operand(role.filter), operand(role.result)]
+        const [input, filter] = [viewOf(role.input).shape, viewOf(role.filter).shape]
+        forEachTerm(input, filter, attributes as ConvolutionGeometry, (i, f, r) => {
+          if (role.result === 'written') sums[r]! += x.values[x.offset + i]! * w.values[w.offset + f]!
+          else if (role.input === 'written') sums[i]! += y.values[y.offset + r]! * w.values[w.offset + f]!
+          else sums[f]! += x.values[x.offset + i]! * y.values[y.offset + r]!
+        })
+        targets[0]!.set(sums, outputs[0]!.view.offset)
+      }
+    },
+  }
+}
+
+/**
+ * Plain loops over every product of a convolution and of its gradients, summed in float64: what `testKernel` compares kernels of these
+ * ops with.
+ */
+export const convolutionReferences: {
+  readonly [Op in ConvolutionOp]: Kernel<Op, 'reference'>
+} = {
+  convolution: referenceKernel('convolution'),
+  convolutionBackwardInput: referenceKernel('convolutionBackwardInput'),
+  convolutionBackwardFilter: referenceKernel('convolutionBackwardFilter'),
+}
