@@ -7,7 +7,7 @@ import { simplify } from './passes/simplify.ts'
 import type { Device, Kernel, Pass } from './plugin/contract.ts'
 import { schedule } from './schedule/schedule.ts'
 import { kernelLayouts, kernelTakes } from './select/compound.ts'
-import { type Selection, type SelectionRules, selectKernels } from './select/select.ts'
+import { type Selection, type SelectionRules, selectKernel, selectKernels } from './select/select.ts'
 
 export interface PipelineOptions {
   readonly device: Device
@@ -55,6 +55,10 @@ export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: Pipel
       limits: device.limits,
       fuse,
       layouts: (node) => kernelLayouts(node, kernels, device.limits, rules),
+      estimate: (call) => {
+        const choice = selectKernel(call, kernels, device.limits, rules)
+        return 'kernel' in choice ? choice.estimatedMicroseconds : undefined
+      },
     }),
   )
   const selection = timed('select', options, () =>

@@ -9,12 +9,19 @@ import type { OpCall } from '../schedule/program.ts'
 export function describeCall(call: OpCall): string {
   const shapes = (operands: OpCall['inputs']) =>
     operands.map(({ dtype, view }) => `${dtype}${formatShape(view.shape)}${isRowMajor(view) ? '' : '*'}`).join(' ')
-  if (call.op !== 'fused') return `${call.op} ${shapes(call.inputs)} → ${shapes(call.outputs)}`
+  if (call.op !== 'fused') {
+    const then = call.epilogue ? `, then ${describeBody(call.epilogue.body)}` : ''
+    return `${call.op} ${shapes(call.inputs)} → ${shapes(call.outputs)}${then}`
+  }
   const body = call.attributes as OpAttributes['fused']
-  const ops = body.instructions.flatMap((instruction) => ('op' in instruction ? [instruction.op] : []))
-  const shown = ops.length > 6 ? `${ops.slice(0, 5).join(' ')} … ${ops.length} ops` : ops.join(' ') || 'copy'
+  const shown = describeBody(body)
   const formats = call.outputs.map(({ dtype }) => dtype).join(' ')
   return `${body.kind} ${formatShape(body.domain)} ${call.inputs.length} in, ${call.outputs.length} out (${formats}): ${shown}`
+}
+
+function describeBody(body: OpAttributes['fused']): string {
+  const ops = body.instructions.flatMap((instruction) => ('op' in instruction ? [instruction.op] : []))
+  return ops.length > 6 ? `${ops.slice(0, 5).join(' ')} … ${ops.length} ops` : ops.join(' ') || 'copy'
 }
 
 const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`

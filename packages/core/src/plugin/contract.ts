@@ -74,6 +74,8 @@ export interface Kernel<Op extends OpName = OpName, B extends BackendName = Back
    * op has others of more layouts must refuse what it cannot address, by its `cost`.
    */
   readonly layouts?: KernelLayouts
+  /** True when `cost` and `build` heed `OpCall.epilogue`; other kernels never get a call that has one. */
+  readonly epilogues?: boolean
   /** Estimated microseconds, or `undefined` when the kernel cannot run this call. */
   cost(call: OpCall<Op>, limits: Limits): number | undefined
   build(call: OpCall<Op>, limits: Limits): BackendPrograms[B]

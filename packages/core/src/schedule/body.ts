@@ -24,13 +24,18 @@ export interface Loop<Walked extends { readonly view: View }> {
 }
 
 /**
- * The loop nest of a group.
+ * The loop nest of a group, with as few axes as can be.
  *
  * @param recomputed nodes of other groups that this one computes for itself
  * @param stored nodes of the group whose values go to memory
  * @param place how a value lies in its buffer: a view of the node's shape
  */
-export function buildBody(
+export function buildBody(...given: Parameters<typeof buildLoop>): Loop<BodyOperand> {
+  return collapse(buildLoop(...given))
+}
+
+/** As `buildBody`, over the axes that the group's boundaries make. */
+export function buildLoop(
   group: Group,
   recomputed: ReadonlySet<Node>,
   views: ViewResolver,
@@ -107,7 +112,7 @@ export function buildBody(
     instructions,
     stores: stored.map((node) => positions.get(`n${node.id}`)!),
   }
-  return collapse({ body: raw, inputs, outputs })
+  return { body: raw, inputs, outputs }
 }
 
 /** Extents between the group's boundaries, outermost first. */

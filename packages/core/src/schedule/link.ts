@@ -1,7 +1,7 @@
 import type { View } from '../graph/view.ts'
 import type { Limits } from '../plugin/contract.ts'
 import { planMemory } from './memory.ts'
-import type { OpCall, Operand, Program, ProgramBuffer } from './program.ts'
+import type { Epilogue, OpCall, Operand, Program, ProgramBuffer } from './program.ts'
 
 /** Memory of a value while the program is put together. */
 export interface Block {
@@ -17,6 +17,7 @@ export interface DraftCall {
   readonly attributes: OpCall['attributes']
   readonly inputs: readonly DraftOperand[]
   readonly outputs: readonly DraftOperand[]
+  readonly epilogue?: Epilogue
 }
 export interface DraftOperand {
   readonly block: Block
@@ -73,6 +74,7 @@ export function link({ inputs, outputs, calls }: Draft, limits: Limits): { progr
         attributes: call.attributes,
         inputs: call.inputs.map(operand),
         outputs: call.outputs.map(operand),
+        ...(call.epilogue && { epilogue: call.epilogue }),
       }),
     ),
     inputs: inputs.map((block) => ids.get(block)!),
@@ -80,6 +82,16 @@ export function link({ inputs, outputs, calls }: Draft, limits: Limits): { progr
     arenaBytes: plan.totalBytes,
   }
   return { program, liveBytes: plan.liveBytes }
+}
+
+/** A draft as the call that it will be, with buffers numbered in order of use: to ask kernels about. */
+export function unlinked(call: DraftCall): OpCall {
+  const ids = new Map<Block, number>()
+  const operand = ({ block, dtype, view }: DraftOperand): Operand => {
+    if (!ids.has(block)) ids.set(block, ids.size)
+    return { buffer: ids.get(block)!, dtype, view }
+  }
+  return { ...call, inputs: call.inputs.map(operand), outputs: call.outputs.map(operand) }
 }
 
 /**
@@ -109,7 +121,7 @@ function mayOverwrite(call: DraftCall, read: DraftOperand, block: Block): boolea
     return call.inputs[0] === read && call.inputs.slice(1).every((input) => input.block !== read.block)
   const sameView = (a: View, b: View) =>
     a.offset === b.offset && a.strides.every((stride, axis) => stride === b.strides[axis])
-  return (
-    call.op === 'fused' && written.every((output) => output.dtype === read.dtype && sameView(output.view, read.view))
-  )
+  const isPointwise =
+    call.op === 'fused' || (call.epilogue !== undefined && call.inputs.indexOf(read) >= call.epilogue.firstInput)
+  return isPointwise && written.every((output) => output.dtype === read.dtype && sameView(output.view, read.view))
 }

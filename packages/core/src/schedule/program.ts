@@ -1,5 +1,6 @@
 import type { DType } from '../graph/format.ts'
-import type { OpAttributes, OpName } from '../graph/operations.ts'
+import type { TensorSpec } from '../graph/node.ts'
+import type { FusedBody, OpAttributes, OpName } from '../graph/operations.ts'
 import type { View } from '../graph/view.ts'
 
 /** A tensor inside a program: a view, in elements, of one of the program's buffers. */
@@ -10,15 +11,39 @@ export interface Operand {
 }
 
 /**
- * One step of a program: an op with its operands. Inputs may alias nothing that the call writes, with two exceptions that
- * kernels must allow: an output of a `fused` call may be the very same view as one of its inputs, and the output of
- * `scatter` may be its `base`.
+ * Work on the result of a call's op, done on each part of the result while it is in the cache: bias, activation, residual, the
+ * normalisation of rows, casts. The result itself need not go to memory.
+ */
+export interface Epilogue {
+  /** What the op itself gives; its shape is the domain of the body. */
+  readonly result: TensorSpec
+  /**
+   * A `map`, or a `row` over the last axes. Its input 0 is the op's result, with the row-major view of `result.shape`; its input
+   * i > 0 is the call's input `firstInput + i − 1`. Its stores are the outputs of the call: the result before the epilogue is
+   * among them where it is needed too.
+   */
+  readonly body: FusedBody
+  /** Number of inputs that belong to the op. */
+  readonly firstInput: number
+}
+
+/**
+ * One step of a program: an op with its operands. Inputs may alias nothing that the call writes, with three exceptions that
+ * kernels must allow: an output of a `fused` call may be the very same view as one of its inputs, an output of an epilogue as
+ * one of the epilogue's inputs, and the output of `scatter` may be its `base`.
  */
 export interface OpCall<Op extends OpName = OpName> {
   readonly op: Op
   readonly attributes: OpAttributes[Op]
   readonly inputs: readonly Operand[]
   readonly outputs: readonly Operand[]
+  /** What is computed from the op's only result before it is stored; only kernels that say so (`Kernel.epilogues`) get such calls. */
+  readonly epilogue?: Epilogue
+}
+
+/** The inputs of a call's op, without those of its epilogue. */
+export function ownInputs(call: OpCall): readonly Operand[] {
+  return call.epilogue ? call.inputs.slice(0, call.epilogue.firstInput) : call.inputs
 }
 
 /**

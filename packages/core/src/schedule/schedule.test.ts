@@ -10,7 +10,8 @@ import { createNode, type Node, topologicalOrder } from '../graph/node.ts'
 import { lower } from '../passes/lower.ts'
 import { normalize } from '../passes/normalize.ts'
 import { simplify } from '../passes/simplify.ts'
-import { type Schedule, schedule } from './schedule.ts'
+import type { OpCall } from './program.ts'
+import { type Schedule, type ScheduleOptions, schedule } from './schedule.ts'
 
 const limits = {
   gigaflops: 1,
@@ -25,6 +26,7 @@ function scheduled(
   outputs: readonly Node[],
   donors: readonly (Node | undefined)[] = [],
   hasKernel: (node: Node) => boolean = () => false,
+  estimate?: ScheduleOptions['estimate'],
 ): Schedule {
   const graph = simplify(normalize(simplify(lower({ outputs }, hasKernel))))
   const inputs = topologicalOrder(graph.outputs).filter((node) => node.op === 'leaf')
@@ -34,6 +36,7 @@ function scheduled(
     limits,
     layouts: ({ op }) =>
       op === 'matmul' ? 'any' : op === 'attention' || op === 'attentionBackward' ? 'rows' : undefined,
+    ...(estimate && { estimate }),
   })
 }
 
@@ -179,5 +182,92 @@ describe('schedule', () => {
       `attentionBackward ${head} ${head} ${head} f32[2, 4, 6] f32[2, 4, 6] ${head} → ${head} ${head} ${head}`,
       'matmul f32[12, 96] f32[96, 3]* → f32[12, 3]',
     ])
+  })
+})
+
+describe('epilogues', () => {
+  const x = () => build.leaf([4, 6], 'f32')
+  const w = () => build.leaf([6, 8], 'f32')
+  /** Every call takes one microsecond. */
+  const always = () => 1
+  const merged = (
+    outputs: readonly Node[],
+    donors?: readonly (Node | undefined)[],
+    estimate = always as () => number,
+  ) => scheduled(outputs, donors, undefined, estimate)
+
+  it('follow the call that they read: bias, activation, residual', () => {
+    const product = build.reshape(build.matmul(x(), w()), [2, 2, 8])
+    const active = gelu(build.add(product, build.leaf([8], 'f32')))
+    const result = merged([build.add(active, build.leaf([2, 2, 8], 'f32'))])
+    expect(calls(result)).toEqual([
+      'matmul f32[4, 6] f32[6, 8] f32[4, 8]* f32[4, 8] → f32[4, 8], then add multiply multiply add multiply … 10 ops',
+    ])
+    const { epilogue, inputs } = result.program.calls[0]!
+    expect(epilogue).toMatchObject({ firstInput: 2, result: { shape: [4, 8], dtype: 'f32' } })
+    expect(inputs[2]!.view.strides).toEqual([0, 1])
+    expect(result.program.arenaBytes).toBe(0)
+  })
+
+  it('store the result of the op as well where another call reads it', () => {
+    const product = build.matmul(x(), w())
+    const active = gelu(product)
+    const again = build.matmul(product, build.permute(active, [1, 0]))
+    expect(calls(merged([active, again]))[0]).toMatch(/^matmul .* → f32\[4, 8\] f32\[4, 8\], then/)
+  })
+
+  it('normalise rows', () => {
+    const sum = build.add(build.matmul(x(), w()), build.leaf([4, 8], 'f32'))
+    const normal = layerNorm(sum, build.leaf([8], 'f32'))
+    const [call, ...rest] = merged([sum, normal]).program.calls
+    expect(rest).toEqual([])
+    expect(call!.epilogue!.body).toMatchObject({ kind: 'row', rowAxes: 1, domain: [4, 8] })
+  })
+
+  it('stay calls of their own where no kernel takes them, or two calls are estimated faster', () => {
+    const outputs = [build.exp(build.matmul(x(), w()))]
+    const refusing = (call: OpCall) => (call.epilogue ? undefined : 1)
+    const slow = (call: OpCall) => (call.epilogue ? 3 : 1)
+    for (const estimate of [refusing, slow])
+      expect(merged(outputs, [], estimate as () => number).program.calls.map(({ op }) => op)).toEqual([
+        'matmul',
+        'fused',
+      ])
+  })
+
+  it('do not take what reads the result in another order, or another part of it', () => {
+    const square = build.matmul(x(), build.leaf([6, 4], 'f32'))
+    const turned = build.add(square, build.slice(square, [3, 0], [4, 4], [-1, 1]))
+    expect(merged([turned]).program.calls.map(({ op }) => op)).toEqual(['matmul', 'fused'])
+    const half = build.exp(build.slice(build.matmul(x(), w()), [0, 2], [4, 4], [1, 1]))
+    expect(merged([half]).program.calls.map(({ op }) => op)).toEqual(['matmul', 'fused'])
+    // A value for each position repeats along an axis that the product does not have.
+    const rows = build.reshape(build.matmul(x(), w()), [2, 2, 8])
+    expect(merged([build.add(rows, build.leaf([2, 8], 'f32'))]).program.calls.map(({ op }) => op)).toEqual([
+      'matmul',
+      'fused',
+    ])
+  })
+
+  it('wait for what they read, and for the last of several calls', () => {
+    const sum = build.add(build.matmul(x(), w()), build.matmul(x(), w()))
+    expect(calls(merged([sum]))).toEqual([
+      'matmul f32[4, 6] f32[6, 8] → f32[4, 8]',
+      'matmul f32[4, 6] f32[6, 8] f32[4, 8] → f32[4, 8], then add',
+    ])
+    // The norm of the gradient is known only after the product is complete.
+    const gradient = build.matmul(x(), w())
+    const scaled = build.multiply(gradient, build.sum(build.square(gradient), [0]))
+    expect(merged([scaled]).program.calls.map(({ op }) => op)).toEqual(['matmul', 'fused', 'fused'])
+  })
+
+  it('write over a donated input that they read element by element', () => {
+    const state = build.leaf([4, 8], 'f32')
+    const result = merged([build.subtract(state, build.matmul(x(), w()))], [state])
+    expect(result.program.buffers.filter(({ donatedFrom }) => donatedFrom !== undefined)).toHaveLength(1)
+    // The product itself reads all of its operands while it writes.
+    const square = build.leaf([4, 4], 'f32')
+    const over = merged([build.subtract(square, build.matmul(square, build.leaf([4, 4], 'f32')))], [square])
+    expect(over.program.buffers.every(({ donatedFrom }) => donatedFrom === undefined)).toBe(true)
   })
 })

@@ -5,10 +5,11 @@ import type { FusedBody, FusedInstruction, OpAttributes } from '../graph/operati
 import { rowMajorStrides, sameShape, sizeOf } from '../graph/shape.ts'
 import { hasAdjacentRows, isRowMajor, reshapeView, rowMajorView, sliceView, type View } from '../graph/view.ts'
 import type { KernelLayouts, Limits } from '../plugin/contract.ts'
-import { buildBody, collapse, throughPlace } from './body.ts'
-import { type Group, Grouping, isIdentity } from './groups.ts'
-import { type Block, type DraftCall, type DraftOperand, link } from './link.ts'
-import type { Program } from './program.ts'
+import { type BodyOperand, buildBody, buildLoop, collapse, throughPlace } from './body.ts'
+import { type Candidate, type EpilogueLoop, epilogueCandidates, toEpilogue } from './epilogue.ts'
+import { type Group, Grouping, isIdentity, mergeBoundaries, trailingProducts } from './groups.ts'
+import { type Block, type DraftCall, type DraftOperand, link, unlinked } from './link.ts'
+import type { OpCall, Program } from './program.ts'
 import { chooseRecomputed } from './recompute.ts'
 import { ViewResolver } from './resolve.ts'
 
@@ -22,6 +23,8 @@ export interface ScheduleOptions {
   readonly fuse?: boolean
   /** How operands of an op's kernel may lie; in row-major order only when that is not told. */
   readonly layouts?: (node: Node) => KernelLayouts | undefined
+  /** Estimated microseconds of a call, or `undefined` where no kernel runs it. Without it, calls get no epilogues. */
+  readonly estimate?: (call: OpCall) => number | undefined
 }
 
 export interface Schedule {
@@ -88,15 +91,19 @@ class Scheduler {
         : new Map<Group, ReadonlySet<Node>>()
     const read = this.#valuesRead(grouping, recomputed)
     this.#placeInsideOthers(computing, grouping, outputs)
+    const candidates = this.#epilogueCandidates(grouping, recomputed, outputs)
+    const waiting = new Set([...candidates.values()].map(({ call }) => call))
     for (const group of grouping.groups) {
-      if ([...group.nodes].some((node) => this.#skipped.has(node))) continue
-      if (group.kind === 'call') this.#call([...group.nodes][0]!)
-      else
-        this.#fused(
-          group,
-          recomputed.get(group) ?? new Set(),
-          [...group.nodes].filter((node) => outputs.has(node) || read.has(node)),
-        )
+      if ([...group.nodes].some((node) => this.#skipped.has(node)) || waiting.has(group)) continue
+      if (group.kind === 'call') {
+        this.#call([...group.nodes][0]!)
+        continue
+      }
+      const inside = recomputed.get(group) ?? new Set<Node>()
+      const stored = [...group.nodes].filter((node) => outputs.has(node) || read.has(node))
+      const candidate = candidates.get(group)
+      if (candidate) this.#callAndLoops(candidate, inside, stored, outputs)
+      else this.#calls.push(this.#fused(group, inside, stored))
     }
     this.#copyOutputs()
     return link({ inputs: this.#inputs, outputs: this.#outputs, calls: this.#calls }, this.#options.limits)
@@ -115,6 +122,65 @@ class Scheduler {
       }
     }
     return read
+  }
+
+  #epilogueCandidates(
+    grouping: Grouping,
+    recomputed: ReadonlyMap<Group, ReadonlySet<Node>>,
+    outputs: ReadonlySet<Node>,
+  ): Map<Group, Candidate> {
+    const { estimate, fuse = true } = this.#options
+    if (!fuse || !estimate) return new Map()
+    const candidates = epilogueCandidates(grouping, recomputed, this.#views)
+    for (const [loops, { node }] of candidates) {
+      const isPlacedElsewhere = this.#places.has(node) && !outputs.has(node)
+      const isSkipped = [node, ...loops.nodes].some((other) => this.#skipped.has(other))
+      if (isPlacedElsewhere || isSkipped) candidates.delete(loops)
+    }
+    return candidates
+  }
+
+  /** A call and the loops that follow it: as one call, where a kernel is estimated to take no longer for it than for two. */
+  #callAndLoops(
+    candidate: Candidate,
+    recomputed: ReadonlySet<Node>,
+    stored: readonly Node[],
+    outputs: ReadonlySet<Node>,
+  ): void {
+    const { node, loops, isReadLater } = candidate
+    const estimate = (draft: DraftCall) => this.#options.estimate!(unlinked(draft))
+    const call = this.#kernelDraft(node)
+    const epilogue = this.#epilogue(candidate, recomputed, stored, outputs.has(node) || isReadLater)
+    const after = this.#fused(loops, recomputed, stored)
+    if (epilogue) {
+      const { result, body } = epilogue
+      const merged: DraftCall = {
+        ...call,
+        inputs: [...call.inputs, ...epilogue.inputs.map((input) => this.#drafted(input))],
+        outputs: epilogue.outputs.map((output) => this.#drafted(output)),
+        epilogue: { result, body, firstInput: call.inputs.length },
+      }
+      const fits = merged.inputs.length + merged.outputs.length <= this.#options.limits.maximumOperands
+      const together = fits ? estimate(merged) : undefined
+      if (together !== undefined && together <= (estimate(call) ?? Number.POSITIVE_INFINITY) + (estimate(after) ?? 0)) {
+        this.#calls.push(merged)
+        return
+      }
+    }
+    this.#calls.push(call, after)
+  }
+
+  #epilogue(
+    { node, loops }: Candidate,
+    recomputed: ReadonlySet<Node>,
+    stored: readonly Node[],
+    storesResult: boolean,
+  ): EpilogueLoop | undefined {
+    const boundaries = mergeBoundaries(loops.boundaries, trailingProducts(node.shape))
+    if (!boundaries) return undefined
+    const place = (other: Node) => this.#place(other).view
+    const loop = buildLoop({ ...loops, boundaries }, recomputed, this.#views, stored, place)
+    return toEpilogue(loop, loops.rowLength, node, storesResult)
   }
 
   /** An output that is computed in row-major order is computed where it is wanted. */
@@ -234,7 +300,7 @@ class Scheduler {
     return place
   }
 
-  #fused(group: Group, recomputed: ReadonlySet<Node>, stored: readonly Node[]): void {
+  #fused(group: Group, recomputed: ReadonlySet<Node>, stored: readonly Node[]): DraftCall {
     const { body, inputs, outputs } = buildBody(
       group,
       recomputed,
@@ -242,12 +308,12 @@ class Scheduler {
       stored,
       (node) => this.#place(node).view,
     )
-    const draft = ({ node, dtype, view }: (typeof inputs)[number]): DraftOperand => ({
-      block: this.#place(node).block,
-      dtype,
-      view,
-    })
-    this.#calls.push({ op: 'fused', attributes: body, inputs: inputs.map(draft), outputs: outputs.map(draft) })
+    const drafted = (operand: BodyOperand) => this.#drafted(operand)
+    return { op: 'fused', attributes: body, inputs: inputs.map(drafted), outputs: outputs.map(drafted) }
+  }
+
+  #drafted({ node, dtype, view }: BodyOperand): DraftOperand {
+    return { block: this.#place(node).block, dtype, view }
   }
 
   #call(node: Node): void {
@@ -255,19 +321,20 @@ class Scheduler {
     if (node.op === 'concatenate') this.#concatenate(node)
     else if (node.op === 'pad') this.#pad(node)
     else if (node.op === 'scatter') this.#scatter(node)
-    else this.#kernelCall(node)
+    else this.#calls.push(this.#kernelDraft(node))
   }
 
-  #kernelCall(node: Node): void {
+  /** Views that have to be copied for the call are copied by calls of their own, at once. */
+  #kernelDraft(node: Node): DraftCall {
     const layouts = this.#layoutsOf(node)
     const inputs = node.inputs.map((input) => this.#operand(input, layouts))
     const outputs = node.outputs.length === 1 ? [node] : this.#outputNodes(node)
-    this.#calls.push({
+    return {
       op: node.op,
       attributes: node.attributes,
       inputs,
       outputs: outputs.map((output) => this.#written(output)),
-    })
+    }
   }
 
   /** The nodes that stand for a node's outputs; outputs that nobody reads get memory all the same. */

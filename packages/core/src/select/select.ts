@@ -38,9 +38,11 @@ export function selectKernel<B extends BackendName>(
   const rated = kernels
     .filter((kernel) => kernel.op === call.op)
     .map((kernel) => {
-      const cost = kernel.cost(call, limits)
+      const takesEpilogue = !call.epilogue || kernel.epilogues === true
+      const cost = takesEpilogue ? kernel.cost(call, limits) : undefined
       let refused: string | undefined
       if (forced !== undefined && kernel.name !== forced) refused = `'${forced}' is forced`
+      else if (!takesEpilogue) refused = 'takes no epilogue'
       else if (cost === undefined) refused = 'cannot run this call'
       else if (forced === undefined && kernel.tolerance > tolerance)
         refused = `error ${kernel.tolerance} exceeds the tolerance ${tolerance}`

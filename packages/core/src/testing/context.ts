@@ -4,7 +4,7 @@ import type { Device, Kernel } from '../plugin/contract.ts'
 import type { Tolerance } from './assertions.ts'
 import type { ProgramBuilder } from './programs.ts'
 import { createRandom, type Random, seedFor } from './random.ts'
-import { type Comparison, compareWithReference, selectKernels } from './run-program.ts'
+import { type Comparison, cheapestKernel, compareWithReference, selectKernels } from './run-program.ts'
 import { spacing, toleranceOf } from './tolerances.ts'
 
 /** The two functions of a test runner that suites need: those of vitest, jest, mocha or node:test. */
@@ -37,6 +37,8 @@ export interface SuiteContext extends Capabilities {
   describe(name: string, declare: () => void): void
   /** A test with its own random numbers. A failure names the seed. */
   it(name: string, test: (random: Random) => Promise<void>): void
+  /** True when the kernels take every call of the program. Only epilogues may be refused: such work then is a call of its own. */
+  takes(program: ProgramBuilder): Promise<boolean>
   /** Runs the program here and on the reference backend. Outputs must agree within `comparison`. */
   check(
     label: string,
@@ -110,6 +112,10 @@ export function createContext({ kernels, device, run, seed, capabilities, tolera
           throw new Error(`${error instanceof Error ? error.message : String(error)} (seed ${seed})`, { cause: error })
         }
       })
+    },
+    async takes(builder) {
+      const { backend, limits } = await device()
+      return builder.build().calls.every((call) => cheapestKernel(call, kernels, backend, limits) !== undefined)
     },
     async check(label, builder, inputs, comparison) {
       const open = await device()

@@ -135,6 +135,32 @@ export class ProgramBuilder {
     this.#calls.push({ op, attributes, inputs, outputs })
   }
 
+  /**
+   * A call with an epilogue over the op's result, of shape `result`, which `write` gets as a value.
+   *
+   * @param rowAxes trailing axes that form a row, for an epilogue that reduces; 0: a map
+   */
+  callThen<Op extends OpName>(
+    op: Op,
+    attributes: OpAttributes[Op],
+    inputs: readonly Operand[],
+    result: { readonly shape: Shape; readonly dtype?: DType; readonly rowAxes?: number },
+    write: (body: BodyBuilder, result: BodyValue) => void,
+  ): void {
+    const { shape, dtype = 'f32', rowAxes = 0 } = result
+    const body = new BodyBuilder(shape)
+    write(body, body.load({ buffer: -1, dtype, view: rowMajorView(shape) }))
+    const kind = rowAxes > 0 ? 'row' : 'map'
+    const loop = body.finish({ kind, rowAxes, reducedStart: 0, reducedEnd: 0 })
+    this.#calls.push({
+      op,
+      attributes,
+      inputs: [...inputs, ...loop.inputs.slice(1)],
+      outputs: loop.outputs,
+      epilogue: { result: { shape, dtype }, body: loop.attributes, firstInput: inputs.length },
+    })
+  }
+
   map(domain: Shape, write: (body: BodyBuilder) => void): void {
     this.#fused(domain, { kind: 'map', rowAxes: 0, reducedStart: 0, reducedEnd: 0 }, write)
   }

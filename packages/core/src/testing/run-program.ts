@@ -5,8 +5,25 @@ import { allPositions, axisGroup } from '../run/reference/addressing.ts'
 import { referenceBackend } from '../run/reference/backend.ts'
 import { referenceKernels } from '../run/reference/kernels.ts'
 import { decoderOf } from '../run/reference/numbers.ts'
-import type { Program } from '../schedule/program.ts'
+import type { OpCall, Program } from '../schedule/program.ts'
 import { assertClose, relativeRms, type Tolerance } from './assertions.ts'
+
+/** The cheapest of some kernels for a call, or `undefined` where none takes it. */
+export function cheapestKernel(
+  call: OpCall,
+  kernels: readonly Kernel[],
+  backend: string,
+  limits: Limits,
+): SelectedCall | undefined {
+  let best: SelectedCall | undefined
+  for (const kernel of kernels) {
+    if (kernel.backend !== backend || kernel.op !== call.op || (call.epilogue && !kernel.epilogues)) continue
+    const cost = kernel.cost(call, limits)
+    if (cost === undefined || (best && best.estimatedMicroseconds <= cost)) continue
+    best = { call, kernel, estimatedMicroseconds: cost }
+  }
+  return best
+}
 
 /** Takes for each call the cheapest kernel of the backend whose op is the call's and whose cost is defined. */
 export function selectKernels(
@@ -16,13 +33,7 @@ export function selectKernels(
   limits: Limits,
 ): SelectedProgram {
   const calls = program.calls.map((call, index): SelectedCall => {
-    let best: SelectedCall | undefined
-    for (const kernel of kernels) {
-      if (kernel.backend !== backend || kernel.op !== call.op) continue
-      const cost = kernel.cost(call, limits)
-      if (cost === undefined || (best && best.estimatedMicroseconds <= cost)) continue
-      best = { call, kernel, estimatedMicroseconds: cost }
-    }
+    const best = cheapestKernel(call, kernels, backend, limits)
     if (best) return best
     throw new TesseraError(
       'NO_KERNEL',

@@ -6,6 +6,7 @@ import { columnSuite, mapSuite } from './suites/bodies.ts'
 import { castSuite } from './suites/casts.ts'
 import { deviceSuite } from './suites/device.ts'
 import { elementwiseSuite } from './suites/elementwise.ts'
+import { epilogueSuite } from './suites/epilogues.ts'
 import { gatherSuite, scatterSuite } from './suites/gather.ts'
 import { matmulSuite } from './suites/matmul.ts'
 import { memorySuite } from './suites/memory.ts'
@@ -81,6 +82,7 @@ export function testBackend({
     columnSuite(context)
     viewSuite(context)
     matmulSuite(context)
+    epilogueSuite(context)
     gatherSuite(context)
     scatterSuite(context)
     memorySuite(context)

@@ -17,6 +17,7 @@ export function nullKernels(ops: readonly OpName[] = ['fused', 'matmul', 'gather
       backend: 'null',
       tolerance: 0,
       layouts: 'any',
+      epilogues: true,
       cost: () => 0,
       build: () => null,
     }),

@@ -2,6 +2,7 @@ import type { OpName } from '../../graph/operations.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Kernel, Limits } from '../../plugin/contract.ts'
 import type { OpCall } from '../../schedule/program.ts'
+import { buildWithEpilogue } from './epilogue.ts'
 import { buildFused } from './fused.ts'
 import { buildGather, buildScatter } from './gather.ts'
 import { buildMatmul } from './matmul.ts'
@@ -20,10 +21,16 @@ function kernel<Op extends OpName>(
     backend: 'reference',
     tolerance: storageTolerance,
     layouts: 'any',
-    cost: (call, limits: Limits) => limits.microsecondsPerCall + operations(call) / (limits.gigaflops * 1000),
-    build,
+    epilogues: true,
+    cost: (call, limits: Limits) =>
+      limits.microsecondsPerCall + (operations(call) + after(call)) / (limits.gigaflops * 1000),
+    build: (call) => buildWithEpilogue(call, build),
   }
 }
+
+/** Operations of a call's epilogue. */
+const after = ({ epilogue }: OpCall): number =>
+  epilogue ? sizeOf(epilogue.result.shape) * epilogue.body.instructions.length : 0
 
 const elements = (call: OpCall): number =>
   [...call.inputs, ...call.outputs].reduce((sum, { view }) => sum + sizeOf(view.shape), 0)
