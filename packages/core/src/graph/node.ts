@@ -21,6 +21,11 @@ export interface Node<Op extends OpName = OpName> extends TensorSpec {
   readonly inputs: readonly Node[]
   readonly attributes: OpAttributes[Op]
   readonly outputs: readonly TensorSpec[]
+  /**
+   * Where the value of a leaf is: the only thing about a node that changes, and no part of the graph.
+   * @internal for `run/storage.ts`
+   */
+  value: unknown
 }
 
 /** A graph is its outputs: everything else is reached through their inputs. */
@@ -47,7 +52,14 @@ export function createNode<Op extends OpName>(
     outputs,
     shape: first.shape,
     dtype: first.dtype,
+    value: undefined,
   }
+}
+
+/** A new leaf of the same shape and format, without checks: every run of a program makes one for each of its outputs. */
+export function leafLike(model: Node<'leaf'>, value: unknown): Node<'leaf'> {
+  const { op, definition, inputs, attributes, outputs, shape, dtype } = model
+  return { id: nextId++, op, definition, inputs, attributes, outputs, shape, dtype, value }
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Node } from '../graph/node.ts'
 import type { Compiled } from '../pipeline.ts'
 import type { Executable } from '../plugin/contract.ts'
 
@@ -6,6 +7,16 @@ export interface CachedProgram {
   readonly executable: Executable
   /** For each leaf of the program, its place among the leaves of the recorded graph. */
   readonly leafOrder: readonly number[]
+  readonly outputs: readonly ProgramOutput[]
+}
+
+/** What a run gives for one output. */
+export interface ProgramOutput {
+  /** A leaf of its shape and format. */
+  readonly model: Node<'leaf'>
+  readonly bytes: number
+  /** The input whose memory it takes over, or −1. */
+  readonly donor: number
 }
 
 /** Compiled programs by the structure of their graph; the least recently used goes first. */

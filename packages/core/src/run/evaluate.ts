@@ -2,25 +2,26 @@ import { reportRun } from '../debug/debug.ts'
 import { explainProgram, formatSchedule } from '../debug/explain.ts'
 import { leaf } from '../graph/build.ts'
 import { formatOf, type TypedArray } from '../graph/format.ts'
-import { type Node, topologicalOrder } from '../graph/node.ts'
+import { leafLike, type Node, topologicalOrder } from '../graph/node.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { attributesKey } from '../passes/rewrite.ts'
 import { compileGraph, type DonorsOf } from '../pipeline.ts'
-import type { DeviceBuffer } from '../plugin/contract.ts'
+import type { Device } from '../plugin/contract.ts'
 import type { CachedProgram } from './cache.ts'
 import { type RuntimeState, runtimeState } from './runtime.ts'
 import {
   createStorage,
   deviceOf,
-  donate,
+  discard,
+  isForgotten,
   leafValue,
   release,
   type Storage,
-  setLeafValue,
   storageOf,
+  takeStorage,
 } from './storage.ts'
 
-/** A traced function's program: compiled at its first run, when the device of its arguments is known. */
+/** A traced function's program: compiled at its first run on a device, when the device of its arguments is known. */
 export interface PreparedProgram {
   /** Runs on the arguments (leaves) and gives a leaf for each output. */
   run(inputs: readonly Node[]): Node[]
@@ -42,7 +43,8 @@ export function realizeNodes(nodes: readonly Node[]): Node[] {
   const pending = [...new Set(nodes.filter((node) => node.op !== 'leaf'))]
   if (pending.length === 0) return [...nodes]
   const computed = evaluateNodes(pending)
-  return nodes.map((node) => (node.op === 'leaf' ? node : computed[pending.indexOf(node)]!))
+  const results = new Map(pending.map((node, i) => [node, computed[i]!]))
+  return nodes.map((node) => results.get(node) ?? node)
 }
 
 /** Computes nodes into memory of their own, leaves too. */
@@ -50,8 +52,12 @@ export function evaluateNodes(nodes: readonly Node[]): Node[] {
   const { key, leaves } = structureOf(nodes)
   const state = runtimeState(deviceOf(leaves))
   const program = state.cache.get(key, () => compile('eager', nodes, leaves, () => [], state))
-  const inputs = program.leafOrder.map((position) => storageOf(leaves[position]!, state.runtime.device))
-  return execute('eager', program, nodes, inputs, state)
+  return execute(
+    'eager',
+    program,
+    program.leafOrder.map((position) => leaves[position]!),
+    state,
+  )
 }
 
 /** The value of a node on the host, and the leaf that holds it. */
@@ -73,36 +79,41 @@ export async function readNode(node: Node): Promise<{ node: Node; data: TypedArr
 export function prepare(traced: TracedFunction): PreparedProgram {
   const leaves = topologicalOrder(traced.outputs).filter((node) => node.op === 'leaf')
   const argumentOf = leaves.map((node) => traced.arguments.indexOf(node))
-  let ready: { program: CachedProgram; state: RuntimeState } | undefined
+  const programs = new Map<Device, CachedProgram>()
+  let last: { readonly program: CachedProgram; readonly state: RuntimeState } | undefined
 
   const donorsOf: DonorsOf = (bound) =>
     traced.donors.map((donor) => (donor === undefined ? undefined : positionOf(bound, traced.arguments[donor]!)))
+  const programOn = (state: RuntimeState): CachedProgram => {
+    const { device } = state.runtime
+    const known = programs.get(device)
+    if (known) return known
+    for (const closed of [...programs.keys()].filter(isForgotten)) programs.delete(closed)
+    const program = compile(traced.name, traced.outputs, leaves, donorsOf, state)
+    programs.set(device, program)
+    return program
+  }
   return {
     run: (inputs) => {
       const values = leaves.map((node, i) => (argumentOf[i]! < 0 ? node : inputs[argumentOf[i]!]!))
-      ready ??= start(values)
-      const { program, state } = ready
-      const storages = program.leafOrder.map((position) => storageOf(values[position]!, state.runtime.device))
-      const donors = traced.donors.map((donor) => (donor === undefined ? undefined : inputs[donor]))
-      return execute(
-        traced.name,
-        program,
-        traced.outputs,
-        storages,
-        state,
-        donors.map((node) => node && storageOf(node, state.runtime.device)),
-      )
+      const state = runtimeState(deviceOf(values))
+      const program = programOn(state)
+      if (last?.program !== program) last = { program, state }
+      const bound = program.leafOrder.map((position) => values[position]!)
+      const outputs = execute(traced.name, program, bound, state)
+      traced.donors.forEach((donor, i) => {
+        if (donor !== undefined && program.outputs[i]!.donor < 0) discard(inputs[donor]!)
+      })
+      return outputs
     },
     explain: () =>
-      ready
-        ? explainProgram(traced.name, ready.program.compiled, ready.state.runtime.device)
+      last
+        ? explainProgram(traced.name, last.program.compiled, last.state.runtime.device)
         : `${traced.name}: not compiled yet`,
-    dispose: () => ready?.program.executable.dispose(),
-  }
-
-  function start(values: readonly Node[]) {
-    const state = runtimeState(deviceOf(values))
-    return { state, program: compile(traced.name, traced.outputs, leaves, donorsOf, state) }
+    dispose: () => {
+      for (const [device, { executable }] of programs) if (!isForgotten(device)) executable.dispose()
+      programs.clear()
+    },
   }
 }
 
@@ -123,42 +134,52 @@ function compile(
   const executable = device.compile(compiled.selection)
   if (state.debug >= 3) state.log(formatSchedule(name, compiled))
   if (state.debug >= 4 && executable.source) state.log(executable.source())
-  return { compiled, executable, leafOrder: compiled.leaves.map((node) => leaves.indexOf(node)) }
+  const { program } = compiled.selection
+  return {
+    compiled,
+    executable,
+    leafOrder: compiled.leaves.map((node) => leaves.indexOf(node)),
+    outputs: program.outputs.map((id, i) => {
+      const { donatedFrom } = program.buffers[id]!
+      const { shape, dtype } = outputs[i]!
+      return {
+        model: leaf(shape, dtype),
+        bytes: bytesOf(outputs[i]!),
+        donor: donatedFrom === undefined ? -1 : program.inputs.indexOf(donatedFrom),
+      }
+    }),
+  }
 }
 
 /**
- * Binds memory and runs. A donor whose memory the program could not write over while others still read it is freed after
- * the run instead.
+ * Binds memory and runs.
+ * @param inputs the leaves in the order of the program's inputs; those whose memory an output takes over lose it
+ * @returns a leaf for each output
  */
 function execute(
   name: string,
-  { compiled, executable }: CachedProgram,
-  outputs: readonly Node[],
-  inputs: readonly Storage[],
+  { compiled, executable, outputs }: CachedProgram,
+  inputs: readonly Node[],
   state: RuntimeState,
-  donors: readonly (Storage | undefined)[] = [],
 ): Node[] {
   const { device } = state.runtime
-  const { program } = compiled.selection
-  const inPlace = program.outputs.map((id) => {
-    const { donatedFrom } = program.buffers[id]!
-    return donatedFrom === undefined ? undefined : inputs[program.inputs.indexOf(donatedFrom)]!
-  })
-  const buffers: DeviceBuffer[] = inputs.map((storage) => storage.buffer)
-  const storages = outputs.map((node, i) => {
-    const donor = inPlace[i]
-    const buffer = donor ? donor.buffer : device.allocate(bytesOf(node))
-    buffers.push(buffer)
-    return donor ? buffer : createStorage(device, buffer)
-  })
-  if (state.debug >= 2) reportRun(name, compiled, executable, buffers, state)
-  else executable.run(buffers)
-  const made = storages.map((storage, i) => ('state' in storage ? storage : createStorage(device, donate(inPlace[i]!))))
-  for (const donor of donors) if (donor?.state === 'live') release(donor, 'donated')
-  return outputs.map(({ shape, dtype }, i) => {
-    const node = leaf(shape, dtype)
-    setLeafValue(node, { kind: 'device', storage: made[i]! })
-    return node
+  const buffers = inputs.map((node) => storageOf(node, device).buffer)
+  const fresh: Storage[] = []
+  try {
+    for (const { donor, bytes } of outputs) {
+      if (donor < 0) fresh.push(createStorage(device, device.allocate(bytes)))
+      buffers.push(donor < 0 ? fresh.at(-1)!.buffer : buffers[donor]!)
+    }
+    if (state.debug >= 2) reportRun(name, compiled, executable, buffers, state)
+    else executable.run(buffers)
+  } catch (error) {
+    for (const storage of fresh) release(storage)
+    throw error
+  }
+  let next = 0
+  return outputs.map(({ donor, model }) => {
+    const storage = donor < 0 ? fresh[next++]! : takeStorage(inputs[donor]!, device)
+    return leafLike(model, { kind: 'device', storage })
   })
 }
 

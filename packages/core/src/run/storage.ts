@@ -3,11 +3,21 @@ import type { TypedArray } from '../graph/format.ts'
 import type { Node } from '../graph/node.ts'
 import type { Device, DeviceBuffer } from '../plugin/contract.ts'
 
-/** Device memory that holds one tensor in row-major order. */
-export interface Storage {
+/** A device's buffer until it is freed: what the garbage collector is told to give back, so it must not refer to its owner. */
+interface Allocation {
   readonly device: Device
   readonly buffer: DeviceBuffer
-  state: 'live' | 'donated' | 'disposed'
+  isLive: boolean
+}
+
+/**
+ * Device memory that holds one tensor in row-major order. When nobody can reach it any more, the memory goes back to the device.
+ * It belongs to one leaf at a time: a program that writes over a leaf hands it on to the leaf of its output.
+ */
+export interface Storage {
+  readonly allocation: Allocation
+  readonly device: Device
+  readonly buffer: DeviceBuffer
 }
 
 /** Where the value of a leaf comes from. Not part of a graph's structure: graphs that differ here share a program. */
@@ -16,21 +26,23 @@ export type LeafValue =
   | { readonly kind: 'device'; readonly storage: Storage }
   /** An argument of a function that is being traced. */
   | { readonly kind: 'argument'; readonly index: number }
+  /** A program has taken the memory over. */
+  | { readonly kind: 'donated' }
 
-const values = new WeakMap<Node, LeafValue>()
 /** Copies of host data, one for each device that needed it. */
 const uploads = new WeakMap<Node, Map<Device, Storage>>()
 
-/** The garbage collector is the backstop: memory of a leaf that nobody can reach any more goes back to the device. */
-const collected = new FinalizationRegistry<Storage>((storage) => release(storage))
+const collected = new FinalizationRegistry<Allocation>(freeAllocation)
 
 /** Storages made since the innermost open scope began. */
 let scoped: Set<Storage> | undefined
 
-/** Memory for a tensor, on record with the open scope. */
+/** Memory for a tensor, on record with the open scope and with the garbage collector. */
 export function createStorage(device: Device, buffer: DeviceBuffer): Storage {
-  const storage: Storage = { device, buffer, state: 'live' }
+  const allocation: Allocation = { device, buffer, isLive: true }
+  const storage: Storage = { allocation, device, buffer }
   scoped?.add(storage)
+  collected.register(storage, allocation, storage)
   return storage
 }
 
@@ -49,22 +61,25 @@ export function openStorageScope(): (kept: ReadonlySet<Storage>) => void {
 }
 
 export function setLeafValue(node: Node, value: LeafValue): void {
-  values.set(node, value)
-  if (value.kind === 'device') collected.register(node, value.storage, value.storage)
+  node.value = value
 }
 
 export function leafValue(node: Node): LeafValue {
-  const value = values.get(node)
+  const value = node.value as LeafValue | undefined
   if (!value) throw new TesseraError('INTERNAL', `leaf ${node.id} has no value.`)
   return value
 }
 
 /** Frees a storage's memory; does nothing when that was done already. */
-export function release(storage: Storage, state: 'disposed' | 'donated' = 'disposed'): void {
-  if (storage.state !== 'live') return
-  storage.state = state
+export function release(storage: Storage): void {
+  if (!storage.allocation.isLive) return
   collected.unregister(storage)
-  if (!closed.has(storage.device)) storage.device.free(storage.buffer)
+  freeAllocation(storage.allocation)
+}
+
+function freeAllocation(allocation: Allocation): void {
+  allocation.isLive = false
+  if (!closed.has(allocation.device)) allocation.device.free(allocation.buffer)
 }
 
 const closed = new WeakSet<Device>()
@@ -74,53 +89,67 @@ export function forgetDevice(device: Device): void {
   closed.add(device)
 }
 
-/** Takes the memory away from a storage: a program writes its output there. */
-export function donate(storage: Storage): DeviceBuffer {
-  storage.state = 'donated'
-  collected.unregister(storage)
-  return storage.buffer
+export function isForgotten(device: Device): boolean {
+  return closed.has(device)
+}
+
+const donated: LeafValue = { kind: 'donated' }
+
+/** Takes the memory away from a leaf: a program has written its output there. */
+export function takeStorage(node: Node, device: Device): Storage {
+  const storage = storageOf(node, device)
+  if (leafValue(node).kind === 'device') setLeafValue(node, donated)
+  else uploads.get(node)!.delete(device)
+  return storage
+}
+
+/** Frees the memory of a leaf that has a successor. */
+export function discard(node: Node): void {
+  for (const storage of storagesOf(node)) release(storage)
+  if (leafValue(node).kind === 'device') setLeafValue(node, donated)
 }
 
 /** The leaf's data on a device; host data is uploaded once. */
 export function storageOf(node: Node, device: Device): Storage {
   const value = leafValue(node)
-  if (value.kind === 'argument') {
-    throw new TesseraError(
-      'TRACED_VALUE',
-      'The value of an argument of jit is not known while the function is traced. Return it, or read it outside.',
-    )
-  }
-  if (value.kind === 'host') {
-    const known = uploads.get(node) ?? new Map<Device, Storage>()
-    uploads.set(node, known)
-    const found = known.get(device)
-    if (found?.state === 'live') return found
-    const storage = createStorage(device, device.allocate(value.data.byteLength))
-    device.write(storage.buffer, new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength))
-    known.set(device, storage)
-    collected.register(node, storage, storage)
+  if (value.kind === 'device') {
+    const { storage } = value
+    if (!storage.allocation.isLive) {
+      throw new TesseraError(
+        'DISPOSED',
+        'A tensor was used after dispose(), or outside the scope that made it. Return it from the scope, or keep it with scope.keep().',
+      )
+    }
+    if (storage.device !== device) {
+      throw new TesseraError(
+        'WRONG_DEVICE',
+        `A tensor lives on ${storage.device.backend}, the computation runs on ${device.backend}. Move it through the host: tensor(await x.data(), x.shape).`,
+      )
+    }
     return storage
   }
-  const { storage } = value
-  if (storage.state === 'disposed') {
-    throw new TesseraError(
-      'DISPOSED',
-      'A tensor was used after dispose(), or outside the scope that made it. Return it from the scope, or keep it with scope.keep().',
-    )
-  }
-  if (storage.state === 'donated') {
+  if (value.kind === 'host') return uploadOf(node, value.data, device)
+  if (value.kind === 'donated') {
     throw new TesseraError(
       'DONATED',
       'The memory of this tensor was given to its successor by a jit function that assigned a new value in its place. ' +
         'Read the tensor again from the object that holds it, or keep a copy from before the call with copy().',
     )
   }
-  if (storage.device !== device) {
-    throw new TesseraError(
-      'WRONG_DEVICE',
-      `A tensor lives on ${storage.device.backend}, the computation runs on ${device.backend}. Move it through the host: tensor(await x.data(), x.shape).`,
-    )
-  }
+  throw new TesseraError(
+    'TRACED_VALUE',
+    'The value of an argument of jit is not known while the function is traced. Return it, or read it outside.',
+  )
+}
+
+function uploadOf(node: Node, data: TypedArray, device: Device): Storage {
+  const known = uploads.get(node) ?? new Map<Device, Storage>()
+  uploads.set(node, known)
+  const found = known.get(device)
+  if (found?.allocation.isLive) return found
+  const storage = createStorage(device, device.allocate(data.byteLength))
+  device.write(storage.buffer, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  known.set(device, storage)
   return storage
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createRuntime, jit, type Tensor, TesseraError, tensor, zeros } from '../index.ts'
+import { concatenate, createRuntime, jit, scope, type Tensor, TesseraError, tensor, zeros } from '../index.ts'
 
 describe('jit', () => {
   it('compiles once for each signature', async () => {
@@ -132,6 +132,90 @@ describe('jit', () => {
       return x
     })
     expect(() => peek(tensor([1]))).toThrow(/not known while the function is traced/)
+  })
+
+  it('tells arguments apart by class, by what they share and by added keys', async () => {
+    class Sum {
+      readonly x = tensor([1, 2])
+      value(): Tensor {
+        return this.x.sum()
+      }
+    }
+    class Product {
+      readonly x = tensor([3, 4])
+      value(): Tensor {
+        return this.x.square().sum()
+      }
+    }
+    const value = jit((module: Sum | Product) => module.value())
+    expect([await value(new Sum()).item(), await value(new Product()).item()]).toEqual([3, 25])
+
+    const [a, b] = [{ x: tensor(1) }, { x: tensor(10) }]
+    const total = jit((list: { x: Tensor }[]) => list.reduce((sum, { x }) => sum.add(x), tensor(0)))
+    expect([await total([a, b, a]).item(), await total([a, b, b]).item()]).toEqual([12, 21])
+    expect(total.compilations).toBe(2)
+
+    const write = jit((pair: { left: { x?: Tensor }; right: { x?: Tensor } }, x: Tensor) => {
+      pair.left.x = x.add(1)
+      return pair.right.x ?? x
+    })
+    const shared = {}
+    expect(await write({ left: {}, right: {} }, tensor(1)).item()).toBe(1)
+    expect(await write({ left: shared, right: shared }, tensor(1)).item()).toBe(2)
+  })
+
+  it('keeps the programs of several signatures, and drops the one used longest ago', async () => {
+    const double = jit((x: Tensor) => x.multiply(2), { cacheSize: 2 })
+    for (const length of [1, 2, 1, 3, 1, 2]) {
+      expect([...(await double(tensor(new Array(length).fill(4))).data())]).toEqual(new Array(length).fill(8))
+    }
+    expect(double.compilations).toBe(4)
+  })
+
+  it('serves one runtime after the other', async () => {
+    const increment = jit((state: { x: Tensor }) => {
+      state.x = state.x.add(1)
+    })
+    for (let i = 0; i < 2; i++) {
+      const runtime = await createRuntime()
+      const state = { x: zeros([2]).realize() }
+      increment(state)
+      increment(state)
+      expect([...(await state.x.data())]).toEqual([2, 2])
+      await runtime.close()
+    }
+    expect(increment.compilations).toBe(1)
+  })
+
+  it('leaves the memory of a scope’s surroundings alone when a step in it takes it over', async () => {
+    const state = { x: zeros([1]).realize() }
+    const step = jit((state: { x: Tensor }) => {
+      state.x = state.x.add(1)
+    })
+    scope(() => step(state))
+    expect(await state.x.item()).toBe(1)
+  })
+
+  it('loses nothing when memory is short', async () => {
+    const runtime = await createRuntime()
+    const state = { x: tensor([1, 2]).realize() }
+    const grow = jit((state: { x: Tensor }) => {
+      state.x = state.x.add(1)
+      return concatenate([state.x, state.x])
+    })
+    const { usedBytes } = runtime.memory()
+    const { allocate } = runtime.device
+    Object.assign(runtime.device, {
+      allocate: () => {
+        throw new TesseraError('OUT_OF_MEMORY', 'no memory')
+      },
+    })
+    expect(() => grow(state)).toThrow('no memory')
+    Object.assign(runtime.device, { allocate })
+    expect([...(await state.x.data())]).toEqual([1, 2])
+    expect([...(await grow(state).data())]).toEqual([2, 3, 2, 3])
+    expect(runtime.memory().usedBytes).toBeLessThan(usedBytes + 100)
+    await runtime.close()
   })
 
   it('explains the program', async () => {

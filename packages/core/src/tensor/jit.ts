@@ -1,10 +1,11 @@
-import { ShapeError, TesseraError } from '../errors.ts'
+import { TesseraError } from '../errors.ts'
 import { leaf } from '../graph/build.ts'
 import { formatSpec, type Node } from '../graph/node.ts'
 import { type PreparedProgram, prepare, realizeNodes } from '../run/evaluate.ts'
 import { setLeafValue } from '../run/storage.ts'
+import { Arguments, type Place, Signature } from './signature.ts'
 import { Tensor } from './tensor.ts'
-import { mapTensors, type Path, visitTree } from './tree.ts'
+import { type Branch, mapTensors, type Path, tensorsIn, visitTree } from './tree.ts'
 
 export interface JitOptions {
   /** Name in explanations and traces. */
@@ -14,8 +15,8 @@ export interface JitOptions {
 }
 
 /** A traced function: call it like the function itself. */
-export interface Jitted<Arguments extends unknown[], Result> {
-  (...args: Arguments): Result
+export interface Jitted<Parameters extends unknown[], Result> {
+  (...args: Parameters): Result
   /** Signatures compiled so far. */
   readonly compilations: number
   /** Which graph, which kernels, which memory: of the last signature used. */
@@ -30,9 +31,10 @@ interface Slot {
 }
 
 interface Trace {
+  readonly signature: Signature
   readonly program: PreparedProgram
-  /** Program outputs that are written back: the paths of their places, several where one tensor stands in several. */
-  readonly updates: readonly (readonly Path[])[]
+  /** Program outputs that are written back: their places, several where one tensor stands in several. */
+  readonly updates: readonly (readonly Place[])[]
   readonly result: unknown
 }
 
@@ -55,37 +57,44 @@ interface Trace {
  * console.log(await counter.total.item(), count.compilations) // 5, 1
  * ```
  */
-export function jit<Arguments extends unknown[], Result>(
-  body: (...args: Arguments) => Result,
+export function jit<Parameters extends unknown[], Result>(
+  body: (...args: Parameters) => Result,
   options: JitOptions = {},
-): Jitted<Arguments, Result> {
-  const traces = new Map<string, Trace>()
+): Jitted<Parameters, Result> {
+  /** The most recently used first. */
+  const traces: Trace[] = []
   const cacheSize = options.cacheSize ?? 32
+  const met = new Arguments()
   let compilations = 0
-  let last: Trace | undefined
 
-  const run = (...args: Arguments): Result => {
-    const { signature, handles, slots } = inspect(args)
-    const inputs = realizeHandles(handles)
-    let trace = traces.get(signature)
-    if (trace) traces.delete(signature)
-    else {
-      trace = traceFunction(options.name ?? (body.name || 'jit'), body, args, handles, inputs, slots)
-      compilations++
-      if (traces.size >= cacheSize) {
-        const [oldest, unused] = traces.entries().next().value!
-        unused.program.dispose()
-        traces.delete(oldest)
-      }
+  const find = (args: Parameters): Trace => {
+    const position = traces.findIndex(({ signature }) => signature.matches(args, met))
+    if (position === 0) return traces[0]!
+    const [known] = position < 0 ? [] : traces.splice(position, 1)
+    const trace = known ?? make(args)
+    traces.unshift(trace)
+    return trace
+  }
+  const make = (args: Parameters): Trace => {
+    const trace = traceFunction(options.name ?? (body.name || 'jit'), body, args, met)
+    compilations++
+    if (traces.length >= cacheSize) traces.pop()?.program.dispose()
+    return trace
+  }
+  const run = (...args: Parameters): Result => {
+    try {
+      const trace = find(args)
+      realizeValues(args, met)
+      return execute(trace, met) as Result
+    } finally {
+      met.clear()
     }
-    traces.set(signature, trace)
-    last = trace
-    return execute(trace, args, inputs) as Result
   }
   return Object.defineProperties(run, {
     compilations: { get: () => compilations },
     explain: {
       value: () => {
+        const [last] = traces
         if (!last)
           throw new TesseraError(
             'NOT_COMPILED',
@@ -94,61 +103,50 @@ export function jit<Arguments extends unknown[], Result>(
         return last.program.explain()
       },
     },
-  }) as unknown as Jitted<Arguments, Result>
+  }) as unknown as Jitted<Parameters, Result>
 }
 
-/**
- * What the arguments hold: every handle with the number of its value (handles on one node share a value), every place of a
- * tensor, and a string that tells signatures apart.
- */
-function inspect(args: readonly unknown[]): { signature: string; handles: Map<Tensor, number>; slots: Slot[] } {
-  const order = new Map<Node, number>()
-  const handles = new Map<Tensor, number>()
+/** Every handle in the arguments, and every place of a tensor. */
+function inspect(args: readonly unknown[]): { handles: Set<Tensor>; slots: Slot[] } {
+  const handles = new Set<Tensor>()
   const slots: Slot[] = []
-  const parts: string[] = []
   visitTree(args, (value, path, owner) => {
-    if (value instanceof Tensor) {
-      const known = order.get(value.node)
-      const index = known ?? order.size
-      order.set(value.node, index)
-      handles.set(value, index)
-      parts.push(known === undefined ? formatSpec(value) : `=${index}`)
-      slots.push({ owner: owner!, key: path.at(-1)!, path })
-    } else if (typeof value === 'function' || (typeof value === 'object' && value !== null)) parts.push(identity(value))
-    else parts.push(`${typeof value}:${String(value)}`)
-    parts.push(path.join('.'))
+    if (!(value instanceof Tensor)) return
+    handles.add(value)
+    slots.push({ owner: owner!, key: path.at(-1)!, path })
   })
-  return { signature: parts.join('\n'), handles, slots }
+  return { handles, slots }
 }
 
-/** Computes arguments that are not computed yet. Gives the leaf of each value. */
-function realizeHandles(handles: ReadonlyMap<Tensor, number>): Node[] {
-  const nodes: Node[] = []
-  for (const [tensor, index] of handles) nodes[index] = tensor.node
-  const leaves = realizeNodes(nodes)
-  for (const [tensor, index] of handles) tensor.replaceNode(leaves[index]!)
-  return leaves
+/** Computes arguments that are not computed yet. */
+function realizeValues(args: readonly unknown[], { values }: Arguments): void {
+  if (values.every((node) => node.op === 'leaf')) return
+  const leaves = new Map(realizeNodes(values).map((leaf, i) => [values[i]!, leaf]))
+  for (const tensor of tensorsIn(args)) tensor.replaceNode(leaves.get(tensor.node)!)
+  values.forEach((node, i) => {
+    values[i] = leaves.get(node)!
+  })
 }
 
-const identities = new WeakMap<object, number>()
-let nextIdentity = 0
-
-/** Functions, and objects that are not trees, count as the same only when they are the same object. */
-function identity(value: object): string {
-  const known = identities.get(value)
-  if (known !== undefined) return `#${known}`
-  identities.set(value, nextIdentity)
-  return `#${nextIdentity++}`
-}
-
-function traceFunction<Arguments extends unknown[]>(
+/** Traces the function for arguments of a new signature; what they are made of is in `met` afterwards. */
+function traceFunction<Parameters extends unknown[]>(
   name: string,
-  body: (...args: Arguments) => unknown,
-  args: Arguments,
-  handles: ReadonlyMap<Tensor, number>,
-  inputs: readonly Node[],
-  slots: readonly Slot[],
+  body: (...args: Parameters) => unknown,
+  args: Parameters,
+  met: Arguments,
 ): Trace {
+  const signature = new Signature(args)
+  if (!signature.matches(args, met)) {
+    throw new TesseraError(
+      'UNSTABLE_ARGUMENTS',
+      `jit: a getter in the arguments of ${name} gives another object at every read. Give it the same one, or make it a method.`,
+    )
+  }
+  realizeValues(args, met)
+  const { handles: tensors, slots } = inspect(args)
+  const inputs = [...met.values]
+  const positions = new Map(inputs.map((node, index) => [node, index]))
+  const handles = new Map([...tensors].map((tensor) => [tensor, positions.get(tensor.node)!]))
   const before = new Map(slots.map((slot) => [slot.path.join('\n'), slot.owner[slot.key] as Tensor]))
   const placeholders = inputs.map((input, index) => {
     const node = leaf(input.shape, input.dtype)
@@ -199,7 +197,8 @@ function traceFunction<Arguments extends unknown[]>(
       outputs: [...[...updates.keys()].map((value) => value.node), ...returned],
       donors: [...donors, ...returned.map(() => undefined)],
     })
-    return { program, updates: [...updates.values()].map((places) => places.map(({ path }) => path)), result: shape }
+    const places = [...updates.values()].map((slots) => slots.map(({ path }) => met.placeOf(path)))
+    return { signature, program, updates: places, result: shape }
   } finally {
     for (const slot of [...updates.values()].flat()) if (!before.has(slot.path.join('\n'))) delete slot.owner[slot.key]
     for (const slot of slots) slot.owner[slot.key] = before.get(slot.path.join('\n'))
@@ -215,27 +214,24 @@ class ResultSlot {
   }
 }
 
-function execute(trace: Trace, args: readonly unknown[], inputs: readonly Node[]): unknown {
-  const outputs = trace.program.run(inputs)
-  trace.updates.forEach((paths, i) => {
+function execute({ program, updates, result }: Trace, { values, branches }: Arguments): unknown {
+  const outputs = program.run(values)
+  updates.forEach((places, i) => {
     const value = new Tensor(outputs[i]!)
-    for (const path of paths) assign(args, path, value)
+    for (const { branch, keys } of places) assign(branches[branch]!, keys, value)
   })
-  const returned = outputs.slice(trace.updates.length).map((node) => new Tensor(node))
+  const returned = outputs.slice(updates.length).map((node) => new Tensor(node))
   const fill = (value: unknown): unknown => {
     if (value instanceof ResultSlot) return returned[value.index]
     if (Array.isArray(value)) return value.map(fill)
     const plain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
     return plain ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item)])) : value
   }
-  return fill(trace.result)
+  return fill(result)
 }
 
-function assign(root: unknown, path: Path, value: Tensor): void {
-  let owner = root as Record<string | number, unknown>
-  for (const key of path.slice(0, -1)) owner = owner[key] as Record<string | number, unknown>
-  const key = path.at(-1)
-  if (key === undefined)
-    throw new ShapeError('jit: an argument itself cannot be replaced; put the tensor into an object.')
-  owner[key] = value
+function assign(branch: Branch, keys: Path, value: Tensor): void {
+  let owner = branch
+  for (let depth = 0; depth < keys.length - 1; depth++) owner = owner[keys[depth]!] as Branch
+  owner[keys.at(-1)!] = value
 }

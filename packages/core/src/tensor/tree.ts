@@ -6,9 +6,9 @@ import { Tensor } from './tensor.ts'
  */
 export type Path = readonly (string | number)[]
 
-type Branch = Record<string | number, unknown>
+export type Branch = Record<string | number, unknown>
 
-function isBranch(value: unknown): value is Branch {
+export function isBranch(value: unknown): value is Branch {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false
   return !(
     value instanceof Promise ||
