@@ -28,15 +28,36 @@ export {
 export { allFinite, LossScale, type LossScaleOptions } from './loss-scaling/loss-scale.ts'
 export { scaledGradient } from './loss-scaling/scaled-gradient.ts'
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts'
+export { fromLogitLaplace, klDivergence, klToUniform, logitLaplaceLoss, toLogitLaplace } from './losses/divergences.ts'
+export { type HingeOptions, hingeLoss, multiclassHingeLoss, tripletLoss } from './losses/margins.ts'
 export type { Reduction } from './losses/reduction.ts'
 export {
+  type BinaryCrossEntropyOptions,
   binaryCrossEntropy,
   type HuberOptions,
   huberLoss,
   type LossOptions,
   meanAbsoluteError,
   meanSquaredError,
+  smoothL1Loss,
 } from './losses/regression.ts'
+export {
+  type ContrastiveOptions,
+  type CosineLossOptions,
+  contrastiveLoss,
+  cosineLoss,
+  cosineSimilarity,
+  normalizeLength,
+} from './losses/similarity.ts'
+export {
+  type AccuracyOptions,
+  accuracy,
+  type ClassScores,
+  classScores,
+  confusionMatrix,
+  f1Score,
+  perplexity,
+} from './metrics/classification.ts'
 export { type Activation, activate } from './modules/activations.ts'
 export { Dropout, type DropoutOptions } from './modules/dropout.ts'
 export { Embedding, type EmbeddingOptions } from './modules/embedding.ts'
