@@ -21,6 +21,7 @@ export type {
 export { formatGraph } from './graph/print.ts'
 export type { Shape } from './graph/shape.ts'
 export { formatShape, rowMajorStrides, sizeOf } from './graph/shape.ts'
+export { Subgraph } from './graph/subgraph.ts'
 export type { View } from './graph/view.ts'
 export { hasAdjacentRows, isRowMajor, rowMajorView, viewBounds } from './graph/view.ts'
 export type { StageReport } from './pipeline.ts'
@@ -28,9 +29,11 @@ export type {
   Backend,
   BackendName,
   BackendPrograms,
+  BatchContext,
   Device,
   DeviceBuffer,
   Executable,
+  JvpContext,
   Kernel,
   KernelLayouts,
   Limits,
@@ -62,6 +65,7 @@ export { ownInputs } from './schedule/program.ts'
 export type { SelectionRules } from './select/select.ts'
 export type { AttentionOptions } from './tensor/attention.ts'
 export { attention } from './tensor/attention.ts'
+export { checkpoint } from './tensor/checkpoint.ts'
 export type { ConvolutionOptions, TransposedConvolutionOptions } from './tensor/convolution.ts'
 export {
   conv1d,
@@ -114,7 +118,9 @@ export { scope } from './tensor/scope.ts'
 export type { ReduceOptions, TensorLike } from './tensor/tensor.ts'
 export { Tensor } from './tensor/tensor.ts'
 export type { Gradients } from './tensor/transforms.ts'
-export { grad, valueAndGrad, valueAndGradWith, vjp } from './tensor/transforms.ts'
+export { grad, hessianVectorProduct, jvp, valueAndGrad, valueAndGradWith, vjp } from './tensor/transforms.ts'
 export type { Path } from './tensor/tree.ts'
 export { mapTensors, namedTensors, tensorsIn, visitTree } from './tensor/tree.ts'
+export type { BatchAxes, VmapOptions } from './tensor/vmap.ts'
+export { vmap } from './tensor/vmap.ts'
 export type { Padding, PerAxis } from './tensor/window-options.ts'

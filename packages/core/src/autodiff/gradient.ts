@@ -77,7 +77,8 @@ function activeNodes(outputs: readonly Node[], inputs: readonly Node[]): Set<Nod
   return active
 }
 
-function inputGradients(
+/** Gradients of a node's inputs from those of its outputs, by the op's own rule or through its definition. */
+export function inputGradients(
   node: Node,
   cotangents: readonly (Node | undefined)[],
   needs: readonly boolean[],

@@ -178,6 +178,7 @@ export const rules: { readonly [Op in PrimitiveName]: Rule<Op> } = {
   iota: none,
   bitcast: none,
   stopGradient: none,
+  barrier: (gradient) => [gradient],
   // The driver adds the gradient to the node whose output it is.
   output: none,
   where: (gradient, { inputs, needs }) => [

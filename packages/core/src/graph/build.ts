@@ -204,6 +204,16 @@ export function stopGradient(x: Node): Node {
   return createNode(primitives.stopGradient, [x], none)
 }
 
+/** `x`, to be computed from after `after`, and apart from what else is computed from `x`. */
+export function barrier(x: Node, after: readonly Node[] = []): Node {
+  return createNode(primitives.barrier, [x, ...after], none)
+}
+
+/** Another node of the same value, which gradients and batching tell apart from it; compilation drops it. */
+export function alias(x: Node): Node {
+  return createNode(primitives.permute, [x], { axes: x.shape.map((_, axis) => axis) })
+}
+
 /** Output `index` of a node with several outputs. */
 export function outputOf(node: Node, index: number): Node {
   if (node.outputs.length === 1) return node

@@ -1,6 +1,7 @@
 import type { CompoundAttributes } from './compounds/index.ts'
 import type { DType } from './format.ts'
 import type { Shape } from './shape.ts'
+import type { Subgraph } from './subgraph.ts'
 
 /**
  * Attributes of each op, by op name. Any package adds its own ops by declaration merging:
@@ -11,7 +12,7 @@ import type { Shape } from './shape.ts'
  * }
  * ```
  */
-export interface OpAttributes extends PrimitiveAttributes, CompoundAttributes, ProgramAttributes {}
+export interface OpAttributes extends PrimitiveAttributes, CompoundAttributes, ControlAttributes, ProgramAttributes {}
 export type OpName = keyof OpAttributes
 
 export type UnaryName =
@@ -85,8 +86,19 @@ export interface PrimitiveAttributes
   output: { readonly index: number }
   /** The value unchanged, and no gradient. */
   stopGradient: Empty
+  /**
+   * The value of the first input, unchanged; computed after the other inputs, and never taken for the same value as the first
+   * input, so that what is made of it is computed again. Costs nothing at run time.
+   */
+  barrier: Empty
 }
 export type PrimitiveName = keyof PrimitiveAttributes
+
+/** Ops that apply functions. */
+export interface ControlAttributes {
+  /** The function's outputs; its values are computed again for the gradient instead of being kept. */
+  checkpoint: { readonly body: Subgraph }
+}
 
 /** What only the scheduler makes: one loop nest that computes many elementwise ops and reductions together. */
 export interface ProgramAttributes {

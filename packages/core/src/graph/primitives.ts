@@ -315,6 +315,7 @@ export const primitives: Definitions = {
     throw new TesseraError('INTERNAL', 'output nodes are made by outputOf, which knows the op that they read.')
   }),
   stopGradient: define('stopGradient', (inputs) => [{ shape: inputs[0]!.shape, dtype: inputs[0]!.dtype }]),
+  barrier: define('barrier', (inputs) => [{ shape: inputs[0]!.shape, dtype: inputs[0]!.dtype }]),
 }
 
 /** The scheduler's op: never part of a recorded graph. */

@@ -1,25 +1,5 @@
+import { attributesKey } from '../graph/attributes.ts'
 import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
-
-const attributeKeys = new WeakMap<object, string>()
-
-/** Attributes as text that tells −0 from 0 and knows NaN and infinities. */
-export function attributesKey(attributes: object): string {
-  const known = attributeKeys.get(attributes)
-  if (known !== undefined) return known
-  const key = keyOf(attributes)
-  attributeKeys.set(attributes, key)
-  return key
-}
-
-function keyOf(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(keyOf).join(',')}]`
-  if (typeof value === 'object' && value !== null) {
-    return `{${Object.entries(value)
-      .map(([key, item]) => `${key}:${keyOf(item)}`)
-      .join(',')}}`
-  }
-  return Object.is(value, -0) ? '-0' : typeof value === 'string' ? JSON.stringify(value) : String(value)
-}
 
 /**
  * Rebuilds a graph from its inputs on. `rule` sees each node with its inputs already rewritten and gives what takes its

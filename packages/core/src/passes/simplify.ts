@@ -189,6 +189,9 @@ const constantWhere: Rule = (node) => {
   return condition === undefined ? undefined : node.inputs[condition ? 1 : 2]!
 }
 
+/** What is known anyway need not be kept apart. */
+const constantBarrier: Rule = (node) => (constantValue(node.inputs[0]!) === undefined ? undefined : node.inputs[0]!)
+
 const doubleNegation: Rule = (node) => (node.inputs[0]!.op === 'negate' ? node.inputs[0]!.inputs[0]! : undefined)
 
 const anyOp: readonly Rule[] = [foldConstants]
@@ -209,6 +212,7 @@ const rulesByOp: Partial<Record<string, readonly Rule[]>> = {
   reduceProduct: [simpleReduce],
   reduceMaximum: [simpleReduce],
   reduceMinimum: [simpleReduce],
+  barrier: [constantBarrier],
   leaf: [],
   constant: [],
   iota: [],

@@ -29,6 +29,36 @@ export interface OpDefinition<Op extends OpName = OpName> {
    * Gradients of the inputs given those of the outputs (`undefined` where none flows). Absent: derived from `lower`.
    */
   vjp?(context: VjpContext<Op>): readonly (Node | undefined)[]
+  /**
+   * Tangents of the outputs given those of the inputs (`undefined` where none flows). Absent: derived from the gradient. Needed
+   * only where no gradient exists, or where the derived tangent would be slow.
+   */
+  jvp?(context: JvpContext<Op>): readonly (Node | undefined)[]
+  /**
+   * The op applied to each element of a leading axis: one node for each output, with that axis in front. `undefined`, or no such
+   * function: the definition is batched instead, op by op.
+   */
+  batch?(context: BatchContext<Op>): readonly Node[] | undefined
+}
+
+export interface JvpContext<Op extends OpName = OpName> {
+  readonly attributes: OpAttributes[Op]
+  readonly inputs: readonly Node[]
+  /** The op's own outputs. */
+  readonly outputs: readonly Node[]
+  /** Tangent of each input; `undefined` where none flows. */
+  readonly tangents: readonly (Node | undefined)[]
+}
+
+export interface BatchContext<Op extends OpName = OpName> {
+  readonly attributes: OpAttributes[Op]
+  /** Those that are batched have the batch axis in front. */
+  readonly inputs: readonly Node[]
+  readonly batched: readonly boolean[]
+  /** Extent of the batch axis. */
+  readonly size: number
+  /** An input with the batch axis in front, repeated along it where it is not batched. */
+  spread(input: number): Node
 }
 
 export interface VjpContext<Op extends OpName = OpName> {

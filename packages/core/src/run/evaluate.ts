@@ -4,7 +4,7 @@ import { leaf } from '../graph/build.ts'
 import { formatOf, type TypedArray } from '../graph/format.ts'
 import { leafLike, type Node, topologicalOrder } from '../graph/node.ts'
 import { sizeOf } from '../graph/shape.ts'
-import { attributesKey } from '../passes/rewrite.ts'
+import { structureKey } from '../graph/subgraph.ts'
 import { compileGraph, type DonorsOf } from '../pipeline.ts'
 import type { Device } from '../plugin/contract.ts'
 import type { CachedProgram } from './cache.ts'
@@ -49,7 +49,7 @@ export function realizeNodes(nodes: readonly Node[]): Node[] {
 
 /** Computes nodes into memory of their own, leaves too. */
 export function evaluateNodes(nodes: readonly Node[]): Node[] {
-  const { key, leaves } = structureOf(nodes)
+  const { key, leaves } = structureKey(nodes)
   const state = runtimeState(deviceOf(leaves))
   const program = state.cache.get(key, () => compile('eager', nodes, leaves, () => [], state))
   return execute(
@@ -185,17 +185,4 @@ function execute(
 
 function bytesOf({ shape, dtype }: Pick<Node, 'shape' | 'dtype'>): number {
   return sizeOf(shape) * formatOf(dtype).bytes
-}
-
-/** What a graph is made of, without the values of its leaves: graphs with the same text share a program. */
-function structureOf(outputs: readonly Node[]): { key: string; leaves: Node[] } {
-  const order = topologicalOrder(outputs)
-  const positions = new Map<Node, number>()
-  const leaves: Node[] = []
-  const lines = order.map((node, i) => {
-    positions.set(node, i)
-    if (node.op === 'leaf') leaves.push(node)
-    return `${node.op}${attributesKey(node.attributes)}(${node.inputs.map((input) => positions.get(input)).join(',')})`
-  })
-  return { key: `${lines.join(';')}=>${outputs.map((output) => positions.get(output)).join(',')}`, leaves }
 }

@@ -138,7 +138,7 @@ export function storageOf(node: Node, device: Device): Storage {
   }
   throw new TesseraError(
     'TRACED_VALUE',
-    'The value of an argument of jit is not known while the function is traced. Return it, or read it outside.',
+    'The value of an argument is not known while a function is traced (by jit, vmap, scan and so on). Return it, or read it outside.',
   )
 }
 

@@ -115,7 +115,8 @@ class Scheduler {
     for (const group of grouping.groups) {
       const own = recomputed.get(group)
       for (const node of [...group.nodes, ...(own ?? [])]) {
-        for (const input of node.inputs) {
+        // What a barrier comes after, it does not read.
+        for (const input of node.op === 'barrier' ? node.inputs.slice(0, 1) : node.inputs) {
           const { base } = this.#views.resolve(input)
           if (!group.nodes.has(base) && !own?.has(base)) read.add(base)
         }
@@ -321,7 +322,22 @@ class Scheduler {
     if (node.op === 'concatenate') this.#concatenate(node)
     else if (node.op === 'pad') this.#pad(node)
     else if (node.op === 'scatter') this.#scatter(node)
+    else if (node.op === 'barrier') this.#barrier(node)
     else this.#calls.push(this.#kernelDraft(node))
+  }
+
+  /** The value stays where it lies, unless it has to be rearranged or given out. */
+  #barrier(node: Node): void {
+    const resolved = this.#views.resolve(node.inputs[0]!)
+    const generated = resolved.base.op === 'constant' || resolved.base.op === 'iota'
+    if (!generated && isIdentity(resolved) && !this.#places.has(node)) {
+      const { block, view } = this.#place(resolved.base)
+      if (isRowMajor(view)) {
+        this.#places.set(node, { block, view: { ...rowMajorView(node.shape), offset: view.offset } })
+        return
+      }
+    }
+    this.#copy(node.inputs[0]!, this.#written(node))
   }
 
   /** Views that have to be copied for the call are copied by calls of their own, at once. */

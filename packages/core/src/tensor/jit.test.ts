@@ -131,7 +131,7 @@ describe('jit', () => {
       x.add(1).realize()
       return x
     })
-    expect(() => peek(tensor([1]))).toThrow(/not known while the function is traced/)
+    expect(() => peek(tensor([1]))).toThrow(/not known while a function is traced/)
   })
 
   it('tells arguments apart by class, by what they share and by added keys', async () => {

@@ -3,6 +3,7 @@ import { leaf } from '../graph/build.ts'
 import { formatSpec, type Node } from '../graph/node.ts'
 import { type PreparedProgram, prepare, realizeNodes } from '../run/evaluate.ts'
 import { setLeafValue } from '../run/storage.ts'
+import { isRecording, recording } from './record.ts'
 import { Arguments, type Place, Signature } from './signature.ts'
 import { Tensor } from './tensor.ts'
 import { type Branch, mapTensors, type Path, tensorsIn, visitTree } from './tree.ts'
@@ -82,6 +83,8 @@ export function jit<Parameters extends unknown[], Result>(
     return trace
   }
   const run = (...args: Parameters): Result => {
+    // Inside another transform the function's ops become part of what that one records.
+    if (isRecording()) return body(...args)
     try {
       const trace = find(args)
       realizeValues(args, met)
@@ -156,7 +159,7 @@ function traceFunction<Parameters extends unknown[]>(
   for (const [tensor, index] of handles) tensor.replaceNode(placeholders[index]!)
   const updates = new Map<Tensor, Slot[]>()
   try {
-    const result = body(...args)
+    const result = recording(() => body(...args))
     if (result instanceof Promise) {
       throw new TesseraError(
         'ASYNC_JIT',

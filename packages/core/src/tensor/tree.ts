@@ -63,3 +63,13 @@ export function mapTensors<Tree>(tree: Tree, replace: (tensor: Tensor, path: Pat
   }
   return walk(tree, []) as Tree
 }
+
+/** The tensors that `mapTensors` would replace, in its order; one that stands twice comes twice. */
+export function tensorList(tree: unknown): Tensor[] {
+  const found: Tensor[] = []
+  mapTensors(tree, (tensor) => {
+    found.push(tensor)
+    return tensor
+  })
+  return found
+}

@@ -108,6 +108,8 @@ export const attentionBackward: OpDefinition<'attentionBackward'> = {
     )
     return [matmul(toScores, key), matmul(transposeLast(toScores), query), matmul(transposeLast(weights), gradient)]
   },
+  batch: ({ inputs, attributes, batched, spread }) =>
+    batched[3] ? undefined : [createNode(attention, [spread(0), spread(1), spread(2), ...inputs.slice(3)], attributes)],
 }
 
 function requireAttention(

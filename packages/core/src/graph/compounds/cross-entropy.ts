@@ -14,7 +14,7 @@ import {
   subtract,
   where,
 } from '../build.ts'
-import { formatSpec, type Node } from '../node.ts'
+import { createNode, formatSpec, type Node } from '../node.ts'
 import type { Empty } from '../operations.ts'
 import { sameShape } from '../shape.ts'
 import { lastAxis, requireRow, sumLast } from './rows.ts'
@@ -49,6 +49,7 @@ export const crossEntropy: OpDefinition<'crossEntropy'> = {
     const weight = reshape(gradient!, total.shape)
     return [multiply(subtract(probabilities, cast(isTarget, logits!.dtype)), weight), undefined]
   },
+  batch: ({ attributes, spread }) => [createNode(crossEntropy, [spread(0), spread(1)], attributes)],
 }
 
 function crossEntropyParts(logits: Node, targets: Node) {

@@ -2,7 +2,7 @@ import { ShapeError } from '../../errors.ts'
 import type { OpDefinition } from '../../plugin/contract.ts'
 import { add, divide, exp, multiply, square, tanh, unary } from '../build.ts'
 import { isFloat } from '../format.ts'
-import { formatSpec } from '../node.ts'
+import { createNode, formatSpec } from '../node.ts'
 
 /** Attributes of the ops in this file. */
 export interface GeluAttributes {
@@ -27,4 +27,5 @@ export const gelu: OpDefinition<'gelu'> = {
         : unary('erf', multiply(x!, Math.SQRT1_2))
     return [multiply(multiply(x!, 0.5), add(inner, 1))]
   },
+  batch: ({ inputs, attributes }) => [createNode(gelu, inputs, attributes)],
 }

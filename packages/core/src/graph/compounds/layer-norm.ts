@@ -1,7 +1,7 @@
 import { ShapeError } from '../../errors.ts'
 import type { OpDefinition } from '../../plugin/contract.ts'
 import { add, mean, multiply, reciprocal, square, squareRoot, subtract, sumTo } from '../build.ts'
-import { formatSpec, type Node } from '../node.ts'
+import { createNode, formatSpec, type Node } from '../node.ts'
 import { sameShape } from '../shape.ts'
 import { lastAxis, requireRow } from './rows.ts'
 
@@ -49,4 +49,6 @@ export const layerNorm: OpDefinition<'layerNorm'> = {
     if (bias) result.push(sumTo(gradient!, bias.shape))
     return result
   },
+  batch: ({ inputs, attributes, batched, spread }) =>
+    batched[1] || batched[2] ? undefined : [createNode(layerNorm, [spread(0), ...inputs.slice(1)], attributes)],
 }

@@ -1,6 +1,6 @@
 import type { OpDefinition } from '../../plugin/contract.ts'
 import { exp, log, maximumOf, multiply, reciprocal, stopGradient, subtract } from '../build.ts'
-import type { Node } from '../node.ts'
+import { createNode, type Node } from '../node.ts'
 import type { Empty } from '../operations.ts'
 import { lastAxis, requireRow, sumLast } from './rows.ts'
 
@@ -26,6 +26,7 @@ export const softmax: OpDefinition<'softmax'> = {
   vjp: ({ outputs: [y], cotangents: [gradient] }) => [
     multiply(y!, subtract(gradient!, sumLast(multiply(gradient!, y!)))),
   ],
+  batch: ({ inputs, attributes }) => [createNode(softmax, inputs, attributes)],
 }
 
 export const logSoftmax: OpDefinition<'logSoftmax'> = {
@@ -36,4 +37,5 @@ export const logSoftmax: OpDefinition<'logSoftmax'> = {
     return [subtract(shifted, log(sumLast(exp(shifted))))]
   },
   vjp: ({ outputs: [y], cotangents: [gradient] }) => [subtract(gradient!, multiply(exp(y!), sumLast(gradient!)))],
+  batch: ({ inputs, attributes }) => [createNode(logSoftmax, inputs, attributes)],
 }
