@@ -86,7 +86,7 @@ describe('checkpoint', () => {
     const plain = (x: Tensor) => f(f(x))
     const same = async (a: Tensor, b: Tensor) => {
       const [left, right] = [await a.data(), await b.data()]
-      left.forEach((value, i) => expect(value).toBeCloseTo(right[i]!, 12))
+      for (const [i, value] of left.entries()) expect(value).toBeCloseTo(right[i]!, 12)
     }
     const first = (g: typeof f) => (x: Tensor) => grad((x: Tensor) => g(x).sum())(x) as Tensor
     await same(first(c)(x), first(plain)(x))

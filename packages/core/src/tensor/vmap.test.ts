@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import {
   attention,
+  averagePool2d,
   type BatchAxes,
   concatenate,
+  conv2d,
   crossEntropyLosses,
   grad,
   jit,
   layerNorm,
+  maxPool2d,
   randomKey,
   randomNormal,
   splitKey,
@@ -127,6 +130,31 @@ const cases: Record<string, Case> = {
     [numbers([3, 4, 2]), integers([0, 1, 2], [3])],
     [0, 0],
     [null, 0],
+  ],
+  convolution: [
+    (x, w) => conv2d(x, w, { padding: 1, stride: 2 }).square(),
+    [numbers([3, 2, 2, 5, 4]), numbers([3, 3, 2, 3, 3], 2)],
+    [0, 0],
+  ],
+  'convolution with one filter, and its gradient': [
+    (x, w) =>
+      grad((x: Tensor) =>
+        maxPool2d(conv2d(x, w, { padding: 1 }), 2)
+          .square()
+          .sum(),
+      )(x) as Tensor,
+    [numbers([3, 2, 2, 5, 4]), numbers([3, 2, 3, 3], 2)],
+    [0, null],
+  ],
+  'gradient by the filter': [
+    (x, w) => grad((w: Tensor) => averagePool2d(conv2d(x, w), 2).square().sum())(w) as Tensor,
+    [numbers([3, 2, 2, 5, 4]), numbers([3, 2, 3, 3], 2)],
+    [0, null],
+  ],
+  'gradient of attention': [
+    (q, k) => grad((q: Tensor) => attention(q, k, k, { causal: true }).square().sum())(q) as Tensor,
+    [numbers([3, 4, 2]), numbers([3, 4, 2], 2)],
+    [0, 0],
   ],
   'random numbers under batched keys': [(key) => randomNormal(key, [2, 3]), [stack(splitKey(randomKey(3), 4))], [0]],
   'a gradient for each example': [

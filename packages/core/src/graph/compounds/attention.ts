@@ -1,5 +1,5 @@
 import { ShapeError } from '../../errors.ts'
-import type { OpDefinition } from '../../plugin/contract.ts'
+import type { BatchContext, OpDefinition } from '../../plugin/contract.ts'
 import {
   add,
   axisIndex,
@@ -71,6 +71,7 @@ export const attention: OpDefinition<'attention'> = {
     const backward = createNode(attentionBackward, [...inputs, logarithm!, projection, toMixed], attributes)
     return [0, 1, 2].map((index) => outputOf(backward, index))
   },
+  batch: (context) => oneMoreAxis(attention, context),
 }
 
 /** The backward pass of Dao et al. 2022, algorithm 4, which keeps no matrix of weights. */
@@ -108,8 +109,19 @@ export const attentionBackward: OpDefinition<'attentionBackward'> = {
     )
     return [matmul(toScores, key), matmul(transposeLast(toScores), query), matmul(transposeLast(weights), gradient)]
   },
-  batch: ({ inputs, attributes, batched, spread }) =>
-    batched[3] ? undefined : [createNode(attention, [spread(0), spread(1), spread(2), ...inputs.slice(3)], attributes)],
+  batch: (context) => oneMoreAxis(attentionBackward, context),
+}
+
+/** The batch is one more leading axis, unless each example has a position of its own. */
+function oneMoreAxis<Op extends 'attention' | 'attentionBackward'>(
+  definition: OpDefinition<Op>,
+  { inputs, attributes, batched, spread }: BatchContext<Op>,
+): readonly Node[] | undefined {
+  const position = attributes.offset ? 3 : -1
+  if (batched[position]) return undefined
+  const operands = inputs.map((input, i) => (i === position ? input : spread(i)))
+  const node = createNode(definition, operands, attributes)
+  return node.outputs.map((_, i) => outputOf(node, i))
 }
 
 function requireAttention(

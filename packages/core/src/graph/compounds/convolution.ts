@@ -4,6 +4,7 @@ import { broadcastTo, matmul, permute, reshape, slice, transposeLast } from '../
 import { isFloat } from '../format.ts'
 import { createNode, formatSpec, type Node, type TensorSpec } from '../node.ts'
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts'
+import { mergeBatch } from './merge-batch.ts'
 import { type AxisWindows, padSpatial, reachOf, sumWindows, windowCount, windowsOf } from './windows.ts'
 
 /** How the filters of a convolution move over its input: one entry for each spatial axis. */
@@ -142,6 +143,7 @@ export const convolution: OpDefinition<'convolution'> = {
     needs[0] ? backwardInput(gradient!, filter!, attributes, input!.shape) : undefined,
     needs[1] ? backwardFilter(input!, gradient!, attributes, filter!.shape) : undefined,
   ],
+  batch: (context) => mergeBatch(convolution, context, 1),
 }
 
 const backwardInput = (gradient: Node, filter: Node, attributes: ConvolutionGeometry, shape: Shape): Node =>
@@ -200,6 +202,7 @@ export const convolutionBackwardInput: OpDefinition<'convolutionBackwardInput'> 
     needs[0] ? createNode(convolution, [cotangent!, filter!], geometryOf(attributes)) : undefined,
     needs[1] ? backwardFilter(cotangent!, gradient!, attributes, filter!.shape) : undefined,
   ],
+  batch: (context) => mergeBatch(convolutionBackwardInput, context, 1),
 }
 
 function backwardFilterSizes(

@@ -17,6 +17,7 @@ import {
 import { isFloat } from '../format.ts'
 import { createNode, formatSpec, type Node, type TensorSpec } from '../node.ts'
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts'
+import { mergeBatch } from './merge-batch.ts'
 import { type AxisWindows, padSpatial, reachOf, tapOf, untap, windowCount } from './windows.ts'
 
 /** How the windows of a pooling lie: one entry for each spatial axis. */
@@ -192,6 +193,7 @@ export const maxPool: OpDefinition<'maxPool'> = {
   vjp: ({ inputs: [input], attributes, cotangents: [gradient] }) => [
     createNode(maxPoolBackward, [input!, gradient!], attributes),
   ],
+  batch: (context) => mergeBatch(maxPool, context, 1),
 }
 
 export const maxPoolBackward: OpDefinition<'maxPoolBackward'> = {
@@ -218,6 +220,7 @@ export const maxPoolBackward: OpDefinition<'maxPoolBackward'> = {
     }
     return [spread((place) => where(binary('equal', winner, place), gradient!, 0), sizes)]
   },
+  batch: (context) => mergeBatch(maxPoolBackward, context, 2),
 }
 
 /** 1 / the number of elements that the mean of each window counts: a product of one factor for each axis. */
@@ -250,6 +253,7 @@ export const averagePool: OpDefinition<'averagePool'> = {
   vjp: ({ inputs: [input], attributes, cotangents: [gradient] }) => [
     createNode(averagePoolBackward, [gradient!], { ...attributes, extents: input!.shape.slice(2) }),
   ],
+  batch: (context) => mergeBatch(averagePool, context, 1),
 }
 
 export const averagePoolBackward: OpDefinition<'averagePoolBackward'> = {
@@ -271,4 +275,5 @@ export const averagePoolBackward: OpDefinition<'averagePoolBackward'> = {
   vjp: ({ attributes: { extents: _, ...geometry }, cotangents: [cotangent] }) => [
     createNode(averagePool, [cotangent!], geometry),
   ],
+  batch: (context) => mergeBatch(averagePoolBackward, context, 1),
 }
