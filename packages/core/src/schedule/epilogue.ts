@@ -8,7 +8,7 @@ import type { Epilogue } from './program.ts'
 import type { ViewResolver } from './resolve.ts'
 
 /** Ops that the scheduler writes as several calls, or in place. */
-const withoutEpilogue: ReadonlySet<string> = new Set(['concatenate', 'pad', 'scatter', 'output'])
+const withoutEpilogue: ReadonlySet<string> = new Set(['barrier', 'concatenate', 'pad', 'scatter', 'output'])
 
 /** Loops that can follow a call as its epilogue. */
 export interface Candidate {
