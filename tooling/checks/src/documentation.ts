@@ -10,7 +10,7 @@ import type { Findings } from './report.ts'
 import { listPublicPackages, listSources, root } from './workspace.ts'
 
 /** The pages whose code must work. */
-const pages = ['*.md', 'packages/*/*.md', 'apps/*/*.md', 'docs/*.md']
+const pages = ['*.md', 'packages/*/*.md', 'apps/*/*.md', 'docs/*.md', 'docs/guides/*.md']
 
 /** Inside a package that depends on every other, so that the blocks can import them by name. */
 const outputFolder = join(root, 'tooling/checks/blocks')
