@@ -1,7 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createRuntime, type Kernel, type Plugin, randomKey, randomNormal, splitKey, valueAndGrad } from '@tessera/core'
-import { type KernelTestCall, randomStorage, testBackend, testKernel } from '@tessera/core/testing'
+import {
+  createRuntime,
+  type Kernel,
+  type OpAttributes,
+  type Plugin,
+  randomKey,
+  randomNormal,
+  splitKey,
+  valueAndGrad,
+} from '@tessera/core'
+import {
+  convolutionReferences,
+  type KernelTestCall,
+  randomStorage,
+  testBackend,
+  testKernel,
+} from '@tessera/core/testing'
 import { blas } from './index.ts'
 
 const plugin: Plugin = blas()
@@ -42,6 +57,92 @@ describe('blas', () => {
     ]),
     refuses: [],
   })
+
+  const geometries: Record<
+    string,
+    OpAttributes['convolution'] & { input: number[]; filter: number[]; result: number[] }
+  > = {
+    'one element': {
+      stride: [1],
+      padding: [[0, 0]],
+      dilation: [1],
+      groups: 1,
+      input: [1, 1, 1],
+      filter: [1, 1, 1],
+      result: [1, 1, 1],
+    },
+    '3 × 3, padded': {
+      stride: [1, 1],
+      padding: [
+        [1, 1],
+        [1, 1],
+      ],
+      dilation: [1, 1],
+      groups: 1,
+      input: [2, 3, 7, 9],
+      filter: [4, 3, 3, 3],
+      result: [2, 4, 7, 9],
+    },
+    'strides, dilation, groups, padding on one side': {
+      stride: [2, 1],
+      padding: [
+        [1, 0],
+        [0, 2],
+      ],
+      dilation: [1, 2],
+      groups: 2,
+      input: [3, 4, 8, 7],
+      filter: [6, 2, 3, 2],
+      result: [3, 6, 4, 7],
+    },
+    'three axes': {
+      stride: [1, 2, 1],
+      padding: [
+        [0, 0],
+        [1, 1],
+        [0, 0],
+      ],
+      dilation: [1, 1, 1],
+      groups: 1,
+      input: [1, 2, 3, 5, 4],
+      filter: [3, 2, 2, 3, 1],
+      result: [1, 3, 2, 3, 4],
+    },
+  }
+  for (const op of ['convolution', 'convolutionBackwardInput', 'convolutionBackwardFilter'] as const) {
+    testKernel({
+      kernel: kernels.find(({ name }) => name === `blas/${op}`)! as Kernel<typeof op>,
+      backend: backend!,
+      reference: convolutionReferences[op] as Kernel<typeof op, 'reference'>,
+      run: { describe, it },
+      calls: Object.entries(geometries).map(([name, { input, filter, result, ...geometry }]) => ({
+        name,
+        scale: 8,
+        write: (program, random) => {
+          const [first, second, written] =
+            op === 'convolution'
+              ? [input, filter, result]
+              : op === 'convolutionBackwardInput'
+                ? [result, filter, input]
+                : [input, result, filter]
+          const attributes = { ...geometry, extents: input.slice(2), window: filter.slice(2) }
+          program.call(
+            op,
+            attributes,
+            [program.input('f32', first!), program.input('f32', second!)],
+            [program.output('f32', written!)],
+          )
+          return [first!, second!].map((shape) =>
+            randomStorage(
+              random,
+              'f32',
+              shape.reduce((x, y) => x * y, 1),
+            ),
+          )
+        },
+      })),
+    })
+  }
 
   it('trains', async () => {
     const runtime = await createRuntime({ use: [plugin] })

@@ -6,6 +6,7 @@ import {
   type ReferenceKernelProgram,
   referenceKernels,
 } from '@tessera/core'
+import { convolutionKernels } from './convolution.ts'
 import { loadBlas } from './library.ts'
 import { matmulKernel } from './matmul.ts'
 
@@ -26,7 +27,7 @@ export interface BlasOptions {
 const hostLimits = { gigaflops: 0.1, gigabytesPerSecond: 1, microsecondsPerCall: 2 }
 
 /**
- * A backend that multiplies matrices with the system's OpenBLAS. Everything else runs on the kernels of the reference
+ * A backend that multiplies matrices, and convolves, with the system's OpenBLAS. Everything else runs on the kernels of the reference
  * backend.
  *
  * @example
@@ -46,6 +47,6 @@ export function blas({ path, threads = availableParallelism() }: BlasOptions = {
     name: 'blas',
     apiVersion: 1,
     backends: [host],
-    kernels: [matmulKernel(loaded, threads) as Kernel, ...others],
+    kernels: [matmulKernel(loaded, threads) as Kernel, ...convolutionKernels(loaded, threads), ...others],
   }
 }

@@ -1,10 +1,7 @@
 import type { Kernel, OpCall, Operand, ReferenceKernelProgram } from '@tessera/core'
 import { type Blas, columnMajor, plain, rowMajor, transposed } from './library.ts'
 import { batchOffsets, type Matrix, matrixOf } from './matrix.ts'
-
-/** One call from JavaScript into the library, and what a core with 256-bit vectors reaches: only their ratio to other kernels matters. */
-const callMicroseconds = 1
-const threadGigaflops = 50
+import { callMicroseconds, threadGigaflops } from './speed.ts'
 
 /** `[…batch, M, K] × […batch, K, N] → […batch, M, N]` by one call of `cblas_sgemm` or `cblas_dgemm` for each batch. */
 export function matmulKernel(blas: Blas, threads: number): Kernel<'matmul', 'blas'> {
