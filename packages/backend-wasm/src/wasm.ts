@@ -50,7 +50,7 @@ export interface WasmOptions {
  * import { createRuntime, tensor } from '@tessera/core'
  * import { wasm } from '@tessera/backend-wasm'
  * const runtime = await createRuntime({ use: [wasm()] })
- * console.log(runtime.device.backend, await tensor([1, 2, 3]).multiply(2).data()) // wasm Float32Array(3) [ 2, 4, 6 ]
+ * console.log(runtime.device.backend, await tensor([1, 2, 3]).multiply(2).data()) // wasm [2, 4, 6]
  * await runtime.close()
  * ```
  */

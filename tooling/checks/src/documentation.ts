@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { type CodeBlock, readCodeBlocks, readComments } from './documentation-blocks.ts'
 import { type Importable, printMissingImports } from './example-imports.ts'
+import { compareOutput, instrumentPrints } from './expected-output.ts'
 import { type PublicNames, readPublicNames } from './exports.ts'
 import { resolveBinary } from './pack.ts'
 import { runProgram, startProgram } from './process.ts'
@@ -48,8 +49,8 @@ function listImportable(names: ReadonlyMap<string, PublicNames>, own: string): M
 }
 
 /**
- * Type-checks every TypeScript and JavaScript block of the documentation, examples in comments included, and runs each as
- * a module of its own.
+ * Type-checks every TypeScript and JavaScript block of the documentation, examples in comments included, runs each as
+ * a module of its own, and compares what it prints with the comments that say so.
  */
 export async function checkDocumentation(): Promise<Findings> {
   const blocks = listBlocks().map((block) => ({
@@ -74,9 +75,12 @@ export async function checkDocumentation(): Promise<Findings> {
   const runnable = blocks.filter(({ run }) => run)
   const queue = runnable.values()
   const work = async (): Promise<void> => {
-    for (const { file, page, line } of queue) {
-      const outcome = await startProgram(process.execPath, [join(outputFolder, file)], { cwd: root, timeout })
+    for (const { file, page, line, source } of queue) {
+      const program = join(outputFolder, `run-${file}`)
+      writeFileSync(program, instrumentPrints(source))
+      const outcome = await startProgram(process.execPath, [program], { cwd: root, timeout })
       if (!outcome.ok) errors.push(`${page}:${line}: the code block fails:\n${outcome.output}`)
+      else errors.push(...compareOutput(source, outcome.stdout).map((found) => `${page}: ${found}`))
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, work))

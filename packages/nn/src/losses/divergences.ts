@@ -55,7 +55,7 @@ export function klToUniform(logits: Tensor, options: LossOptions = {}): Tensor {
  * ```ts
  * import { tensor } from '@tessera/core'
  * import { logitLaplaceLoss } from '@tessera/nn'
- * console.log(await logitLaplaceLoss(tensor([0]), tensor([0]), tensor([0.5])).item()) // −ln 2
+ * console.log(await logitLaplaceLoss(tensor([0]), tensor([0]), tensor([0.5])).item()) // -0.6931
  * ```
  */
 export function logitLaplaceLoss(

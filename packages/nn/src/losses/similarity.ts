@@ -73,7 +73,7 @@ export interface ContrastiveOptions {
  * import { contrastiveLoss } from '@tessera/nn'
  * const images = tensor([[1, 0], [0, 2]])
  * const texts = tensor([[3, 0], [0, 1]])
- * console.log(await contrastiveLoss(images, texts, { scale: 1 }).item()) // ln(1 + 1/e) = 0.3133
+ * console.log(await contrastiveLoss(images, texts, { scale: 1 }).item()) // 0.3133
  * ```
  */
 export function contrastiveLoss(a: Tensor, b: Tensor, options: ContrastiveOptions = {}): Tensor {

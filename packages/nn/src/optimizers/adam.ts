@@ -88,7 +88,7 @@ export class Adam extends Optimizer {
  * const x = tensor([[0, 0], [0, 1], [1, 0]])
  * const y = tensor([[1], [3], [-1]])
  * for (let i = 0; i < 200; i++) step(model, optimizer, x, y)
- * console.log(await model.weight.data(), await model.bias!.data()) // about [-2, 2] and [1]
+ * console.log(await model.weight.data(), await model.bias!.data()) // about [-2, 2], [1]
  * ```
  */
 export class AdamW extends Adam {
