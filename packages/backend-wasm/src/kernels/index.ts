@@ -1,8 +1,21 @@
 import type { Kernel } from '@tessera/core'
+import {
+  convolutionBackwardFilterKernel,
+  convolutionBackwardInputKernel,
+  convolutionKernel,
+} from './convolution/index.ts'
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
 import { matmulKernel } from './matmul.ts'
 import { scatterKernel } from './scatter.ts'
 
-/** The kernels that come with the backend: one for each op that schedules are made of. */
-export const wasmKernels: readonly Kernel[] = [fusedKernel, matmulKernel, gatherKernel, scatterKernel]
+/** The kernels that come with the backend: one for each op that schedules are made of, and for ops worth taking as a whole. */
+export const wasmKernels: readonly Kernel[] = [
+  fusedKernel,
+  matmulKernel,
+  gatherKernel,
+  scatterKernel,
+  convolutionKernel,
+  convolutionBackwardInputKernel,
+  convolutionBackwardFilterKernel,
+]

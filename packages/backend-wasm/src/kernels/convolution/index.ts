@@ -1,0 +1,5 @@
+export {
+  convolutionBackwardFilterKernel,
+  convolutionBackwardInputKernel,
+  convolutionKernel,
+} from './convolution.ts'
