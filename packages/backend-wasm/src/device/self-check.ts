@@ -85,9 +85,16 @@ async function compute(
 const numbers = (count: number, scale: number): Float32Array =>
   Float32Array.from({ length: count }, (_, i) => (((i * 7919 + 13) % 31) - 15) * scale)
 
-/** A product and each kind of generated code. */
+/** A product, a convolution and each kind of generated code. */
 export function knownAnswers(): KnownAnswer[] {
-  return [matmulAnswer(37, 67, 45), mapAnswer(203), integerAnswer(203), softmaxAnswer(5, 203), columnAnswer(67, 83)]
+  return [
+    matmulAnswer(37, 67, 45),
+    convolutionAnswer(3, 9, 13, 11),
+    mapAnswer(203),
+    integerAnswer(203),
+    softmaxAnswer(5, 203),
+    columnAnswer(67, 83),
+  ]
 }
 
 /** Integers below 2^24 are exact however they are added. */
@@ -107,6 +114,36 @@ function matmulAnswer(rows: number, depth: number, columns: number): KnownAnswer
       [rows, depth],
       [depth, columns],
       [rows, columns],
+    ],
+    expected,
+    tolerance: 0,
+  }
+}
+
+/** 3 × 3 with padding of one; exact as well. */
+function convolutionAnswer(channels: number, filters: number, height: number, width: number): KnownAnswer {
+  const [x, w] = [numbers(channels * height * width, 1), numbers(filters * channels * 9, 1)]
+  const expected = new Float64Array(filters * height * width).map((_, at) => {
+    const [row, column] = [Math.floor(at / width) % height, at % width]
+    const filter = Math.floor(at / width / height)
+    let sum = 0
+    for (let i = 0; i < channels * 9; i++) {
+      const [c, y, z] = [Math.floor(i / 9), row + (Math.floor(i / 3) % 3) - 1, column + (i % 3) - 1]
+      if (y < 0 || y >= height || z < 0 || z >= width) continue
+      sum += x[(c * height + y) * width + z]! * w[filter * channels * 9 + i]!
+    }
+    return sum
+  })
+  const around = [1, 1] as const
+  const attributes = { stride: [1, 1], dilation: [1, 1], padding: [around, around], groups: 1 }
+  return {
+    name: 'convolution',
+    call: ([a, b, c]) => ({ op: 'convolution', attributes, inputs: [a!, b!], outputs: [c!] }),
+    inputs: [x, w],
+    shapes: [
+      [1, channels, height, width],
+      [filters, channels, 3, 3],
+      [1, filters, height, width],
     ],
     expected,
     tolerance: 0,
