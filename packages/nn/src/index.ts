@@ -18,6 +18,7 @@ export {
   kaimingUniform,
   normal,
   onesInitializer,
+  orthogonal,
   type ScaledOptions,
   truncatedNormal,
   uniform,
@@ -59,13 +60,42 @@ export {
   perplexity,
 } from './metrics/classification.ts'
 export { type Activation, activate } from './modules/activations.ts'
+export {
+  type AttentionCallOptions,
+  type AttentionLayerOptions,
+  type KeyValueCache,
+  MultiHeadAttention,
+} from './modules/attention.ts'
+export {
+  BatchNorm,
+  type BatchNormOptions,
+  type ChannelNormOptions,
+  GroupNorm,
+  InstanceNorm,
+} from './modules/channel-norms.ts'
+export {
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  type ConvolutionLayerOptions,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+  type TransposedConvolutionLayerOptions,
+} from './modules/convolution.ts'
 export { Dropout, type DropoutOptions } from './modules/dropout.ts'
+export { AlphaDropout, ChannelDropout, DropPath } from './modules/dropout-variants.ts'
 export { Embedding, type EmbeddingOptions } from './modules/embedding.ts'
 export { LayerNorm, type LayerNormOptions } from './modules/layer-norm.ts'
 export { Linear, type LinearOptions } from './modules/linear.ts'
 export { Mlp, type MlpOptions } from './modules/mlp.ts'
 export { type Layer, Module } from './modules/module.ts'
+export { AdaptiveAveragePool, AveragePool, GlobalAveragePool, MaxPool, Upsample } from './modules/pooling.ts'
+export { LearnedPositions, type RotaryOptions, RotaryPositions, sinusoidalPositions } from './modules/positions.ts'
+export { GruCell, LstmCell, type LstmState, type RecurrentOptions } from './modules/recurrent-cells.ts'
+export { RmsNorm, type RmsNormOptions } from './modules/rms-norm.ts'
 export { Sequential } from './modules/sequential.ts'
+export { Flatten, Residual } from './modules/structure.ts'
 export { Adafactor, type AdafactorOptions } from './optimizers/adafactor.ts'
 export { Adam, type AdamOptions, AdamW } from './optimizers/adam.ts'
 export { Lion, type LionOptions } from './optimizers/lion.ts'

@@ -7,6 +7,7 @@ import {
   kaimingUniform,
   normal,
   onesInitializer,
+  orthogonal,
   truncatedNormal,
   uniform,
   xavierNormal,
@@ -87,6 +88,31 @@ test('formats are as asked for', () => {
 })
 
 test('fans that a shape does not tell must be given', () => {
-  expect(() => xavierNormal()(randomKey(0), [3, 3, 3])).toThrow(/shape \[3, 3, 3\] is not known.*fans/)
+  expect(() => xavierNormal()(randomKey(0), [3])).toThrow(/shape \[3\] is not known.*fans/)
   expect(kaimingNormal({ fans: { inputs: 9, outputs: 9 } })(randomKey(0), [3, 3, 3]).shape).toEqual([3, 3, 3])
+})
+
+test('filters tell their fans: outputs first, then inputs of a group, then the window', async () => {
+  const shape = [64, 16, 3, 3]
+  const explicit = kaimingNormal({ fans: { inputs: 16 * 9, outputs: 64 * 9 } })(randomKey(0), shape)
+  expect(await kaimingNormal()(randomKey(0), shape).data()).toEqual(await explicit.data())
+})
+
+test('orthogonal matrices have orthogonal rows or columns of the length of the gain, also those of filters', async () => {
+  for (const shape of [
+    [24, 24],
+    [5, 12],
+    [12, 5],
+    [1, 3],
+    [6, 2, 3, 3],
+  ]) {
+    const matrix = orthogonal(2)(randomKey(shape[0]!), shape).reshape([shape[0]!, -1])
+    const [rows, columns] = matrix.shape as [number, number]
+    const gram = rows > columns ? matrix.transpose().matmul(matrix) : matrix.matmul(matrix.transpose())
+    const side = Math.min(rows, columns)
+    for (const [i, value] of (await gram.data()).entries()) {
+      expect(Math.abs(value - (i % (side + 1) === 0 ? 4 : 0))).toBeLessThan(2e-5)
+    }
+  }
+  expect(() => orthogonal()(randomKey(0), [3])).toThrow(/at least two axes/)
 })

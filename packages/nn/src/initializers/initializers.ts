@@ -1,4 +1,13 @@
-import { type DType, full, randomNormal, randomUniform, type Shape, type Tensor, TesseraError } from '@tessera/core'
+import {
+  type DType,
+  full,
+  randomNormal,
+  randomUniform,
+  type Shape,
+  sizeOf,
+  type Tensor,
+  TesseraError,
+} from '@tessera/core'
 
 /**
  * Makes the first value of a parameter. Pure: the same key gives the same numbers on every backend.
@@ -65,7 +74,7 @@ function inverseErrorFunction(x: Tensor): Tensor {
 export interface ScaledOptions {
   /** Factor of the deviation for the activation that follows: √2 for ReLU, 1 for none or tanh-like ones. */
   readonly gain?: number
-  /** By default those of a `[inputs, outputs]` matrix. */
+  /** By default those of an `[inputs, outputs]` matrix, or of filters `[outputs, inputs / groups, ...window]`. */
   readonly fans?: Fans
 }
 
@@ -101,19 +110,54 @@ function scaled(
   distribution: (fans: Fans, gain: number) => Initializer,
 ): Initializer {
   return (key, shape, dtype) => {
-    const fans = options.fans ?? matrixFans(shape)
+    const fans = options.fans ?? fansOf(shape)
     return distribution(fans, options.gain ?? defaultGain)(key, shape, dtype)
   }
 }
 
-function matrixFans(shape: Shape): Fans {
-  const [inputs, outputs] = shape
-  if (shape.length !== 2 || !inputs || !outputs) {
+function fansOf(shape: Shape): Fans {
+  const [first, second] = shape
+  if (shape.length < 2 || !first || !second) {
     throw new TesseraError(
       'INITIALIZER_SHAPE',
       `The number of inputs and outputs of a parameter of shape [${shape.join(', ')}] is not known: only a matrix [inputs, outputs] ` +
-        'tells them. Give them: { fans: { inputs, outputs } }.',
+        'and filters [outputs, inputs, ...window] tell them. Give them: { fans: { inputs, outputs } }.',
     )
   }
-  return { inputs, outputs }
+  if (shape.length === 2) return { inputs: first, outputs: second }
+  const window = sizeOf(shape.slice(2))
+  return { inputs: second * window, outputs: first * window }
 }
+
+/**
+ * A random matrix with orthogonal columns of length `gain`, or orthogonal rows if it is wide, drawn evenly from all of them (Saxe et al. 2014,
+ * section 2). Filters count as a matrix of their first axis by all others.
+ *
+ * It is the orthogonal factor of the polar decomposition of a normal matrix, found by Newton–Schulz iteration, so it needs products of
+ * matrices only.
+ */
+export function orthogonal(gain = 1): Initializer {
+  return (key, shape, dtype = 'f32') => {
+    if (shape.length < 2) {
+      throw new TesseraError('INITIALIZER_SHAPE', `orthogonal: takes at least two axes, got [${shape.join(', ')}].`)
+    }
+    const [rows, columns] = [shape[0]!, sizeOf(shape.slice(1))]
+    const sides = [Math.min(rows, columns), Math.max(rows, columns)]
+    let x = randomNormal(key, sides)
+    x = x.divide(x.square().sum().sqrt())
+    for (const [a, b, c] of [...new Array<Polynomial>(15).fill(fast), ...new Array<Polynomial>(6).fill(exact)]) {
+      const gram = x.matmul(x.transpose())
+      const polynomial = c === 0 ? gram.multiply(b) : gram.multiply(b).add(gram.matmul(gram).multiply(c))
+      x = x.multiply(a).add(polynomial.matmul(x))
+    }
+    return (rows > columns ? x.transpose() : x).multiply(gain).reshape(shape).cast(dtype)
+  }
+}
+
+type Polynomial = readonly [number, number, number]
+
+/** Raises small singular values by a factor of 3.4 each time, and keeps large ones between 0.7 and 1.2 (Jordan et al. 2024). */
+const fast: Polynomial = [3.4445, -4.775, 2.0315]
+
+/** Doubles the number of right digits of singular values near 1 each time (Björck & Bowie 1971). */
+const exact: Polynomial = [1.5, -0.5, 0]

@@ -21,7 +21,10 @@ export class Dropout extends Module implements Layer {
   constructor(rate: number, options: DropoutOptions) {
     super()
     if (!(rate >= 0 && rate < 1)) {
-      throw new TesseraError('MODULE_CONFIGURATION', `Dropout: the rate must be at least 0 and below 1, got ${rate}.`)
+      throw new TesseraError(
+        'MODULE_CONFIGURATION',
+        `${new.target.name}: the rate must be at least 0 and below 1, got ${rate}.`,
+      )
     }
     this.rate = rate
     this.key = options.key
@@ -31,6 +34,11 @@ export class Dropout extends Module implements Layer {
     if (!this.training || this.rate === 0) return x
     const [mask, next] = splitKey(this.key) as [Tensor, Tensor]
     this.key = next
-    return dropout(x, this.rate, mask)
+    return this.drop(x, mask)
+  }
+
+  /** What happens while training, with a key of its own for each pass. */
+  protected drop(x: Tensor, key: Tensor): Tensor {
+    return dropout(x, this.rate, key)
   }
 }
