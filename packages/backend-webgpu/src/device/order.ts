@@ -1,0 +1,31 @@
+/** Work waiting for what stands before it, or for its own pipelines. */
+interface Entry {
+  readonly work: () => void
+  isReady: boolean
+}
+
+/**
+ * Keeps the order in which runs and copies were asked for while pipelines are still being compiled: work runs at once when nothing stands
+ * before it and it waits for nothing, otherwise as soon as both hold.
+ */
+export class WorkOrder {
+  readonly #entries: Entry[] = []
+
+  /** @param ready resolves when the work can run; it never rejects */
+  enqueue(work: () => void, ready?: Promise<unknown>): void {
+    if (this.#entries.length === 0 && !ready) {
+      work()
+      return
+    }
+    const entry: Entry = { work, isReady: !ready }
+    this.#entries.push(entry)
+    void ready?.then(() => {
+      entry.isReady = true
+      this.#drain()
+    })
+  }
+
+  #drain(): void {
+    while (this.#entries[0]?.isReady) this.#entries.shift()!.work()
+  }
+}

@@ -1,0 +1,8 @@
+import type { Kernel } from '@tessera/core'
+import { fusedKernel } from './fused.ts'
+import { gatherKernel } from './gather.ts'
+import { matmulKernel } from './matmul.ts'
+import { scatterKernel } from './scatter.ts'
+
+/** Kernels of the backend `webgpu`. */
+export const webGpuKernels: readonly Kernel[] = [fusedKernel, matmulKernel, gatherKernel, scatterKernel]
