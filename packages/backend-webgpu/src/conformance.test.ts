@@ -10,9 +10,8 @@ const capabilities = { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool', 'f16',
 const tolerances = { multiply: { relative: 0, absolute: 2 ** -126 } }
 
 for (const { name, backend, driver, isExpected } of softwareAdapters) {
-  if (isExpected) {
-    describe(name, () =>
-      testBackend({ backend, kernels: webGpuKernels, run: { describe, it }, capabilities, tolerances }),
-    )
-  } else describe.skip(`${name}: there is no driver at ${driver}`, () => it('conforms', () => {}))
+  describe(name, () => {
+    if (!isExpected) it(`is left out: there is no driver at ${driver}`, ({ skip }) => skip())
+    if (isExpected) testBackend({ backend, kernels: webGpuKernels, run: { describe, it }, capabilities, tolerances })
+  })
 }

@@ -164,14 +164,17 @@ export class WebGpuExecutable implements Executable {
     const known = step.bindGroups.get(key)
     if (known) return known
     const { dispatch, pipeline } = step
-    const memoryOf = ({ place, slot }: MemoryRange): GPUBuffer =>
-      place === 'bound' ? bound[slot]!.gpu : workspace.gpu
+    const memoryOf = ({ place, slot }: MemoryRange): GPUBuffer => (place === 'bound' ? bound[slot]!.gpu : workspace.gpu)
     const entries: GPUBindGroupEntry[] = dispatch.bindings.map((range, binding) => ({
       binding,
       resource: { buffer: memoryOf(range), offset: range.offset, size: Math.max(16, align(range.byteLength, 16)) },
     }))
     if (dispatch.parameters) {
-      const resource = { buffer: this.#parameters!, offset: step.parameters, size: align(dispatch.parameters.byteLength, 16) }
+      const resource = {
+        buffer: this.#parameters!,
+        offset: step.parameters,
+        size: align(dispatch.parameters.byteLength, 16),
+      }
       entries.push({ binding: entries.length, resource })
     }
     const group = this.#machine.device.createBindGroup({ layout: pipeline.layout, entries })

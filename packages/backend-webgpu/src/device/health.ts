@@ -20,7 +20,10 @@ export class Health {
       const isMemory = typeof GPUOutOfMemoryError !== 'undefined' && error instanceof GPUOutOfMemoryError
       this.fail(
         isMemory
-          ? new TesseraError('OUT_OF_MEMORY', `webgpu: the adapter has no memory left: ${error.message}. Free tensors, or use smaller batches.`)
+          ? new TesseraError(
+              'OUT_OF_MEMORY',
+              `webgpu: the adapter has no memory left: ${error.message}. Free tensors, or use smaller batches.`,
+            )
           : new TesseraError('WEBGPU', `webgpu: the adapter refused a command: ${error.message}`),
       )
     })

@@ -24,7 +24,13 @@ export function patchTail(machine: Machine, buffer: WebGpuBuffer, bytes: Uint8Ar
   const bits = new DataView(tail.buffer).getUint32(0, true)
   const parameters = Uint32Array.of(start / 4, mask, bits, 0)
   const words = { place: 'bound', slot: 0, offset: 0, byteLength: buffer.byteLength, access: 'read_write' } as const
-  const dispatch: WebGpuDispatch = { name: 'write of part of a word', code, bindings: [words], parameters, workgroups: [1, 1, 1] }
+  const dispatch: WebGpuDispatch = {
+    name: 'write of part of a word',
+    code,
+    bindings: [words],
+    parameters,
+    workgroups: [1, 1, 1],
+  }
   const pipeline = pipelines.get(dispatch)
   order.enqueue(() => {
     if (!pipeline.gpu) return

@@ -28,13 +28,14 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
       take(axis) ? [{ extent, strides: nest.walks.map(({ strides }) => strides[axis]!) }] : [],
     )
   const reductions = instructions.flatMap((instruction, i) =>
-    instruction.kind === 'reduce' ? [{ i, instruction, state: reduction(instruction.op, instruction.dtype, width) }] : [],
+    instruction.kind === 'reduce'
+      ? [{ i, instruction, state: reduction(instruction.op, instruction.dtype, width) }]
+      : [],
   )
   const holdsReduction = stores.map((stored) => instructions[stored]!.kind === 'reduce')
   const outputsWhere = (take: (output: number) => boolean): number[] =>
     nest.outputs.flatMap((_, output) => (take(output) ? [output] : []))
-  const varies = (output: number): boolean =>
-    movesAlong(domain, reducedStart, reducedEnd, nest.outputs[output]!)
+  const varies = (output: number): boolean => movesAlong(domain, reducedStart, reducedEnd, nest.outputs[output]!)
   const repeated = outputsWhere((output) => !holdsReduction[output] && varies(output))
   const once = outputsWhere((output) => !holdsReduction[output] && !varies(output))
   const reduced = outputsWhere((output) => holdsReduction[output]!)

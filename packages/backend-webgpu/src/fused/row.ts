@@ -134,7 +134,11 @@ export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: Cal
     if (single.length === 0) continue
     // An input in the same memory may still be read by others that share the row.
     if (threads > 1) body.push('workgroupBarrier();')
-    body.push('if (isActive && lane == 0) {', ...indented(single.flatMap((output) => evaluator.store(output, scalar))), '}')
+    body.push(
+      'if (isActive && lane == 0) {',
+      ...indented(single.flatMap((output) => evaluator.store(output, scalar))),
+      '}',
+    )
   }
   const { workgroupSize: size } = sharing
   return { dispatches: [shader.dispatch({ name: 'row', body, workgroupSize: size, workgroups })] }
@@ -180,10 +184,13 @@ function planPasses(instructions: readonly FusedInstruction[], stores: readonly 
   }
   const reductions = instructions.flatMap((instruction, i) => (instruction.kind === 'reduce' ? [i] : []))
   const last = Math.max(0, ...reductions.map((i) => level[i]!))
-  const passes = Array.from({ length: last }, (_, number): Pass => ({
-    reductions: reductions.filter((i) => level[i] === number + 1),
-    stores: [],
-  }))
+  const passes = Array.from(
+    { length: last },
+    (_, number): Pass => ({
+      reductions: reductions.filter((i) => level[i] === number + 1),
+      stores: [],
+    }),
+  )
   return [...passes, { reductions: [], stores: stores.map((_, output) => output) }]
 }
 
@@ -229,7 +236,10 @@ function finishReductions(
     ...indented([
       'if (u32(lane) < distance) {',
       ...indented(
-        each((i, state) => `shared${i}[local] = ${state.one.combine(`shared${i}[local]`, `shared${i}[local + distance]`)};`),
+        each(
+          (i, state) =>
+            `shared${i}[local] = ${state.one.combine(`shared${i}[local]`, `shared${i}[local + distance]`)};`,
+        ),
       ),
       '}',
       'workgroupBarrier();',

@@ -19,7 +19,9 @@ export function positionsOf(flat: string, axes: readonly Axis[], names: readonly
     const { extent, strides } = walked[axis]!
     if (extent === 1) continue
     const isUsed = strides.some((stride) => stride !== 0)
-    const outer = walked.slice(0, axis).some((other) => other.extent > 1 && other.strides.some((stride) => stride !== 0))
+    const outer = walked
+      .slice(0, axis)
+      .some((other) => other.extent > 1 && other.strides.some((stride) => stride !== 0))
     let index = rest
     if (outer || (axis > 0 && walked.slice(0, axis).some((other) => other.extent > 1))) {
       if (isUsed) {

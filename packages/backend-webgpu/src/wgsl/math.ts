@@ -24,7 +24,8 @@ const expm1Tail = polynomial(
 )
 
 /** 1/2π in words of 32 bits after the binary point, one word of zeros before them. */
-const perTurn = '0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau, 0xf7aef158u'
+const perTurn =
+  '0u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u, 0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau, 0xf7aef158u'
 
 export const mathFunctions: Readonly<Record<string, string>> = {
   // Results below 2^-125.5 are 0.

@@ -71,7 +71,8 @@ export class Shader {
     }
     for (const [range, sharing] of byRange) {
       const binding = this.#bind(range, elementFor(sharing, memory))
-      for (const wish of sharing) this.#accesses.set(wish, accessOf(wish, binding, memory.locate(wish.operand).firstByte))
+      for (const wish of sharing)
+        this.#accesses.set(wish, accessOf(wish, binding, memory.locate(wish.operand).firstByte))
     }
   }
 
@@ -168,7 +169,11 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
   const isVector = element.startsWith('vec4')
   const stored = isAtomic ? 'u32' : isVector ? element.slice(5, -1) : element
   const word = (index: string): string =>
-    isAtomic ? `atomicLoad(&${name}[${index}])` : isVector ? `${name}[${index} >> 2u][${index} & 3]` : `${name}[${index}]`
+    isAtomic
+      ? `atomicLoad(&${name}[${index}])`
+      : isVector
+        ? `${name}[${index} >> 2u][${index} & 3]`
+        : `${name}[${index}]`
   const convert = (value: string, from: string, to: string, width: Width = scalar): string =>
     from === to ? value : `bitcast<${width.type(to as Lane)}>(${value})`
 
@@ -198,7 +203,11 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
   const wordShift = perWord === 4 ? 2 : 1
   const bits = 32 / perWord
   const element1 = (index: string): string =>
-    unpackElement(convert(word(`(${index} >> ${wordShift}u)`), stored, 'u32'), `(u32(${index}) & ${perWord - 1}u)`, dtype)
+    unpackElement(
+      convert(word(`(${index} >> ${wordShift}u)`), stored, 'u32'),
+      `(u32(${index}) & ${perWord - 1}u)`,
+      dtype,
+    )
   const load = (position: string): string => element1(at(position))
   const store = (position: string, value: string): string[] => {
     if (!isAtomic) throw new TesseraError('INTERNAL', `webgpu: elements of ${dtype} are stored one by one.`)
@@ -228,7 +237,9 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
         }).join(' | ')
       const index = `(${at(position)} >> ${wordShift}u)`
       const words = perWord === 4 ? [0] : [0, 2]
-      return words.map((first, i) => `${name}[${index}${i === 0 ? '' : ' + 1'}] = ${convert(packedWord(first), 'u32', stored)};`)
+      return words.map(
+        (first, i) => `${name}[${index}${i === 0 ? '' : ' + 1'}] = ${convert(packedWord(first), 'u32', stored)};`,
+      )
     },
   }
 }
