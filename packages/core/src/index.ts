@@ -63,6 +63,28 @@ export { createRuntime, currentRuntime, referencePlugin } from './run/runtime.ts
 export type { Epilogue, OpCall, Operand, Program, ProgramBuffer } from './schedule/program.ts'
 export { ownInputs } from './schedule/program.ts'
 export type { SelectionRules } from './select/select.ts'
+export {
+  celu,
+  elu,
+  gatedLinear,
+  hardShrink,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  relu6,
+  selu,
+  silu,
+  softmin,
+  softplus,
+  softShrink,
+  softsign,
+  squaredRelu,
+  tanhShrink,
+  threshold,
+} from './tensor/activations.ts'
 export type { AttentionOptions } from './tensor/attention.ts'
 export { attention } from './tensor/attention.ts'
 export { checkpoint } from './tensor/checkpoint.ts'
@@ -76,15 +98,111 @@ export {
   convTranspose3d,
 } from './tensor/convolution.ts'
 export type { NestedArray } from './tensor/create.ts'
-export { eye, full, ones, onesLike, range, tensor, zeros, zerosLike } from './tensor/create.ts'
+export { eye, full, linspace, ones, onesLike, range, tensor, triangle, zeros, zerosLike } from './tensor/create.ts'
+export type { CumulativeOptions } from './tensor/cumulative.ts'
+export { cumulativeMaximum, cumulativeMinimum, cumulativeProduct, cumulativeSum } from './tensor/cumulative.ts'
 export type { TensorOpDefinition } from './tensor/define.ts'
 export { applyOp, defineOp } from './tensor/define.ts'
-export { where } from './tensor/indexing.ts'
+export {
+  gumbelSoftmax,
+  randomBeta,
+  randomCategorical,
+  randomCauchy,
+  randomChiSquared,
+  randomDirichlet,
+  randomExponential,
+  randomGamma,
+  randomGumbel,
+  randomLaplace,
+  randomLogistic,
+  randomPermutation,
+  randomStudent,
+  randomTruncatedNormal,
+  shuffle,
+} from './tensor/distributions.ts'
+export { einsum } from './tensor/einsum.ts'
+export {
+  acos,
+  acosh,
+  asin,
+  asinh,
+  atan,
+  atan2,
+  atanh,
+  cbrt,
+  clip,
+  copySign,
+  cosh,
+  digamma,
+  erfc,
+  erfInverse,
+  exp2,
+  floorDivide,
+  fraction,
+  hypot,
+  isClose,
+  lerp,
+  log2,
+  log10,
+  logAddExp,
+  logGamma,
+  logicalAnd,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  modulo,
+  replaceNonFinite,
+  rsqrt,
+  sinh,
+  tan,
+  truncate,
+  xlogy,
+} from './tensor/elementwise.ts'
+export {
+  indexWith,
+  maskedFill,
+  oneHot,
+  putAlongAxis,
+  sliceAt,
+  takeAlongAxis,
+  updateAt,
+  updateSliceAt,
+  where,
+} from './tensor/indexing.ts'
 export type { JitOptions, Jitted } from './tensor/jit.ts'
 export { jit } from './tensor/jit.ts'
-export { matmul } from './tensor/linear-algebra.ts'
+export {
+  cross,
+  diagonal,
+  diagonalMatrix,
+  dot,
+  kron,
+  lowerTriangle,
+  matmul,
+  matrixPower,
+  outer,
+  trace,
+  upperTriangle,
+} from './tensor/linear-algebra.ts'
 export { crossEntropyLosses } from './tensor/losses.ts'
-export { concatenate, copy, stack } from './tensor/movement.ts'
+export type { PadMode } from './tensor/movement.ts'
+export {
+  broadcastTensors,
+  chunk,
+  concatenate,
+  copy,
+  meshGrid,
+  moveAxis,
+  pad,
+  repeat,
+  roll,
+  rotateQuarter,
+  slidingWindows,
+  stack,
+  swapAxes,
+  tile,
+  unstack,
+} from './tensor/movement.ts'
 export { layerNorm } from './tensor/normalization.ts'
 export type { AveragePoolOptions, MaxPoolOptions } from './tensor/pooling.ts'
 export {
@@ -111,10 +229,24 @@ export {
   randomUniform,
   splitKey,
 } from './tensor/random.ts'
+export type { VarianceOptions } from './tensor/reductions.ts'
+export { all, any, countNonZero, logSumExp, norm, standardDeviation, varianceOf } from './tensor/reductions.ts'
 export type { ResizeOptions } from './tensor/resize.ts'
 export { resize } from './tensor/resize.ts'
 export type { Scope } from './tensor/scope.ts'
 export { scope } from './tensor/scope.ts'
+export type { SortOptions } from './tensor/sorting.ts'
+export {
+  argSort,
+  binCount,
+  median,
+  nonZero,
+  quantile,
+  searchSorted,
+  sort,
+  topK,
+  unique,
+} from './tensor/sorting.ts'
 export type { ReduceOptions, TensorLike } from './tensor/tensor.ts'
 export { Tensor } from './tensor/tensor.ts'
 export type { Gradients } from './tensor/transforms.ts'

@@ -1,5 +1,6 @@
 import { ShapeError } from '../errors.ts'
 import * as build from './build.ts'
+import { isFloat, promote } from './format.ts'
 import { formatSpec, type Node } from './node.ts'
 import { sizeOf } from './shape.ts'
 
@@ -10,8 +11,9 @@ export function matrixProduct(a: Node, b: Node): Node {
       `matmul: takes tensors with at least one axis, got ${formatSpec(a)} and ${formatSpec(b)}. Use multiply for scalars.`,
     )
   }
-  const left = a.shape.length === 1 ? build.reshape(a, [1, a.shape[0]!]) : a
-  const right = b.shape.length === 1 ? build.reshape(b, [b.shape[0]!, 1]) : b
+  const dtype = promote(a.dtype, b.dtype)
+  const left = build.cast(a.shape.length === 1 ? build.reshape(a, [1, a.shape[0]!]) : a, dtype)
+  const right = build.cast(b.shape.length === 1 ? build.reshape(b, [b.shape[0]!, 1]) : b, dtype)
   const product = batchedProduct(left, right)
   const shape = [...product.shape]
   if (b.shape.length === 1) shape.pop()
@@ -21,7 +23,7 @@ export function matrixProduct(a: Node, b: Node): Node {
 
 function batchedProduct(a: Node, b: Node): Node {
   // One large product instead of many small ones: [..., M, K] × [K, N] is [… · M, K] × [K, N].
-  if (b.shape.length === 2 && a.shape.length > 2 && a.shape.at(-1) === b.shape[0]) {
+  if (isFloat(a.dtype) && b.shape.length === 2 && a.shape.length > 2 && a.shape.at(-1) === b.shape[0]) {
     const rows = sizeOf(a.shape.slice(0, -1))
     return build.reshape(build.matmul(build.reshape(a, [rows, b.shape[0]!]), b), [...a.shape.slice(0, -1), b.shape[1]!])
   }
@@ -31,6 +33,22 @@ function batchedProduct(a: Node, b: Node): Node {
     const extent = (x: Node) => batch(x)[batch(x).length - (rank - 2) + i] ?? 1
     return extent(a) === 1 ? extent(b) : extent(a)
   })
+  if (!isFloat(a.dtype)) return integerProduct(a, b, extents)
   const spread = (x: Node) => build.broadcastTo(x, [...extents, ...x.shape.slice(-2)])
   return build.matmul(spread(a), spread(b))
+}
+
+/** Integers have no product of matrices of their own: all pairs are multiplied and summed. */
+function integerProduct(a: Node, b: Node, batch: readonly number[]): Node {
+  const [rows, inner] = a.shape.slice(-2) as [number, number]
+  const columns = b.shape.at(-1)!
+  if (inner !== b.shape.at(-2)) {
+    throw new ShapeError(
+      `matmul: ${formatSpec(a)} × ${formatSpec(b)} does not fit: the last axis of the first must equal the last but one of the second.`,
+    )
+  }
+  const left = build.reshape(a, [...a.shape, 1])
+  const right = build.reshape(b, [...b.shape.slice(0, -2), 1, inner, columns])
+  const products = build.multiply(left, right)
+  return build.reshape(build.sum(products, products.shape.length - 2), [...batch, rows, columns])
 }

@@ -1,4 +1,5 @@
 import { axisIndex, binary, mean, reduce, square, subtract, where } from './build.ts'
+import { isFloat } from './format.ts'
 import { dropAxes } from './movement.ts'
 import type { Node } from './node.ts'
 import type { ReduceName } from './operations.ts'
@@ -28,7 +29,9 @@ export function varianceOver(x: Node, axes: Axes, keepDims?: boolean): Node {
 /** Index (i32) of the first element that attains the extremum of an axis. */
 export function argExtremum(op: 'reduceMaximum' | 'reduceMinimum', x: Node, axis: number): Node {
   const at = normalizeAxis(op === 'reduceMaximum' ? 'argMax' : 'argMin', axis, x.shape.length)
-  const attained = binary('equal', x, reduce(op, x, at))
+  const equal = binary('equal', x, reduce(op, x, at))
+  // NaN wins, as in NumPy: the extremum is NaN then, which equals nothing.
+  const attained = isFloat(x.dtype) ? binary('or', equal, binary('notEqual', x, x)) : equal
   const position = where(attained, axisIndex(x.shape, at), x.shape[at]!)
   return dropAxes(reduce('reduceMinimum', position, at), [at])
 }

@@ -116,3 +116,28 @@ export function eye(rows: number, columns = rows, dtype: DType = 'f32'): Tensor 
   const shape = [rows, columns]
   return new Tensor(build.cast(build.binary('equal', build.axisIndex(shape, 0), build.axisIndex(shape, 1)), dtype))
 }
+
+/** `count` numbers at equal distances from `start` to `end`, both included. */
+export function linspace(start: number, end: number, count: number, dtype: DType = 'f32'): Tensor {
+  if (!Number.isInteger(count) || count < 0)
+    throw new ShapeError(`linspace: the count must be an integer that is not negative, got ${count}.`)
+  const values = Array.from({ length: count }, (_, i) =>
+    i === count - 1 && i > 0 ? end : start + ((end - start) * i) / Math.max(1, count - 1),
+  )
+  return fromFlat(values, [count], dtype)
+}
+
+/**
+ * Ones where column − row ≤ `diagonal`, zeros above: the mask of a causal attention.
+ *
+ * @example
+ * ```ts
+ * import { triangle } from '@tessera/core'
+ * console.log(await triangle(2, 2).data()) // 1, 0, 1, 1
+ * ```
+ */
+export function triangle(rows: number, columns = rows, diagonal = 0, dtype: DType = 'f32'): Tensor {
+  const shape = [rows, columns]
+  const limit = build.add(build.axisIndex(shape, 0), diagonal)
+  return new Tensor(build.cast(build.binary('lessEqual', build.axisIndex(shape, 1), limit), dtype))
+}

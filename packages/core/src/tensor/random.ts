@@ -5,7 +5,7 @@ import { createNode, type Node } from '../graph/node.ts'
 import { checkShape, type Shape } from '../graph/shape.ts'
 import { splitKeyBits } from '../graph/threefry.ts'
 import { tensor } from './create.ts'
-import { Tensor } from './tensor.ts'
+import { operand, Tensor, type TensorLike } from './tensor.ts'
 
 /**
  * A key for random numbers: u32[2]. Random functions are pure: the same key gives the same numbers on every backend and
@@ -41,8 +41,8 @@ function bitsNode(key: Tensor, shape: Shape): Node {
   return createNode(randomBitsOp, [key.node], { shape })
 }
 
-/** Uniform on [0, 1), multiples of 2^−23. */
-function unitNode(key: Tensor, shape: Shape): Node {
+/** @internal Uniform on [0, 1), multiples of 2^−23. */
+export function unitNode(key: Tensor, shape: Shape): Node {
   const mantissa = build.binary('shiftRight', bitsNode(key, shape), 9)
   return build.subtract(build.bitcast(build.binary('or', mantissa, 0x3f800000), 'f32'), 1)
 }
@@ -72,9 +72,9 @@ export function randomInteger(key: Tensor, shape: Shape, low: number, high: numb
   return new Tensor(build.add(build.cast(build.binary('remainder', bitsNode(key, shape), span), 'i32'), low))
 }
 
-/** True with a probability. */
-export function randomBernoulli(key: Tensor, shape: Shape, probability: number): Tensor {
-  return new Tensor(build.binary('less', unitNode(key, shape), probability))
+/** True with a probability: a number, or a tensor that broadcasts to the shape. */
+export function randomBernoulli(key: Tensor, shape: Shape, probability: TensorLike): Tensor {
+  return new Tensor(build.binary('less', unitNode(key, shape), operand(probability)))
 }
 
 /**

@@ -2,7 +2,7 @@ import { ShapeError, TesseraError } from '../errors.ts'
 import * as build from '../graph/build.ts'
 import { gelu } from '../graph/compounds/gelu.ts'
 import { logSoftmax, softmax } from '../graph/compounds/softmax.ts'
-import type { DType, TypedArray } from '../graph/format.ts'
+import { type DType, isFloat, type TypedArray } from '../graph/format.ts'
 import * as movement from '../graph/movement.ts'
 import { createNode, formatSpec, type Node } from '../graph/node.ts'
 import type { BinaryName, UnaryName } from '../graph/operations.ts'
@@ -171,6 +171,17 @@ export class Tensor {
   }
   shiftRight(bits: TensorLike): Tensor {
     return binary('shiftRight', this, bits)
+  }
+
+  /** True for NaN; integers have none. */
+  isNaN(): Tensor {
+    return binary('notEqual', this, this)
+  }
+  isFinite(): Tensor {
+    return isFloat(this.dtype) ? this.abs().less(Number.POSITIVE_INFINITY) : this.equal(this)
+  }
+  isInfinite(): Tensor {
+    return isFloat(this.dtype) ? this.abs().equal(Number.POSITIVE_INFINITY) : this.notEqual(this)
   }
 
   not(): Tensor {

@@ -3,6 +3,23 @@ export { type CollectedTest, collectTests, failuresOf } from './collect.ts'
 export { type Capabilities, defaultCapabilities, type TestRunner } from './context.ts'
 export { convolutionReferences } from './convolution.ts'
 export { checkGradient, type GradientCheck } from './gradient.ts'
+export {
+  at,
+  fill,
+  type HostTensor,
+  indicesOf,
+  mapElements,
+  mapRows,
+  reduceElements,
+} from './operations/host.ts'
+export { opTests } from './operations/index.ts'
+export {
+  awkwardShapes,
+  type OpCase,
+  type OperandSpec,
+  type OpTest,
+} from './operations/op-test.ts'
+export { type OpTestOptions, testOp } from './operations/test-op.ts'
 export { BodyBuilder, type BodyValue, ProgramBuilder, withView } from './programs.ts'
 export { createRandom, type Random, randomStorage, seedFor, toStorage } from './random.ts'
 export {
