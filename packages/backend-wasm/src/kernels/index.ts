@@ -1,4 +1,5 @@
 import type { Kernel } from '@tessera/core'
+import { attentionBackwardKernel, attentionKernel } from './attention.ts'
 import {
   convolutionBackwardFilterKernel,
   convolutionBackwardInputKernel,
@@ -18,4 +19,6 @@ export const wasmKernels: readonly Kernel[] = [
   convolutionKernel,
   convolutionBackwardInputKernel,
   convolutionBackwardFilterKernel,
+  attentionKernel,
+  attentionBackwardKernel,
 ]
