@@ -4,8 +4,8 @@ import { describe, it } from 'vitest'
 import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
 import { wasmKernels } from './kernels/index.ts'
-import { availableThreads, workerStarter } from './threads/workers.ts'
-import { canEnableRevectorizer, enableRevectorizer, supportsThreads, type Variant, variants } from './variant.ts'
+import { threaded } from './testing/backends.ts'
+import { canEnableRevectorizer, supportsThreads, type Variant, variants } from './variant.ts'
 import { wasm } from './wasm.ts'
 
 /** Formats that generated code can load, compute and store; f16, bf16 and f64 are not among them. */
@@ -14,19 +14,6 @@ const capabilities = { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool'], denor
 const conformance = (name: string, backend: Backend): void => {
   describe(name, () => testBackend({ backend, kernels: wasmKernels, run: { describe, it }, capabilities }))
 }
-
-/** Real threads, which share even the smallest calls. */
-const threaded = (variant: Variant, threads: number): Backend => ({
-  name: 'wasm',
-  open: async () => {
-    if (variant === 'wide') await enableRevectorizer()
-    const machine = new Machine(variant, { shared: true, threads, sharesAll: true })
-    const startWorker = await workerStarter()
-    if (typeof startWorker !== 'function') throw new Error(startWorker.unavailable)
-    await machine.startThreads(startWorker, await availableThreads())
-    return new WasmDevice(machine)
-  },
-})
 
 for (const variant of variants) {
   if (variant === 'wide' && !canEnableRevectorizer()) continue

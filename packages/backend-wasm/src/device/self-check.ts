@@ -12,6 +12,8 @@ export interface KnownAnswer {
   readonly shapes: readonly Shape[]
   readonly expected: Float64Array
   readonly tolerance: number
+  /** Which output is compared; the only one by default. */
+  readonly output?: number
 }
 
 /**
@@ -47,7 +49,7 @@ function setV8Flags(flags: string): void {
 
 async function compute(
   device: WasmDevice,
-  { call, inputs, shapes, expected }: KnownAnswer,
+  { call, inputs, shapes, expected, output = 0 }: KnownAnswer,
 ): Promise<Float32Array | Uint32Array> {
   const dtype = inputs[0] instanceof Uint32Array ? 'u32' : 'f32'
   const operands = shapes.map((shape, buffer): Operand => ({ buffer, dtype, view: rowMajorView(shape) }))
@@ -75,7 +77,7 @@ async function compute(
   })
   const executable = device.compile(selected)
   executable.run(buffers)
-  const bytes = await device.read(buffers.at(-1)!, expected.length * 4)
+  const bytes = await device.read(buffers[inputs.length + output]!, expected.length * 4)
   executable.dispose()
   for (const buffer of buffers) device.free(buffer)
   return dtype === 'u32' ? new Uint32Array(bytes.buffer) : new Float32Array(bytes.buffer)
@@ -94,6 +96,7 @@ export function knownAnswers(): KnownAnswer[] {
     integerAnswer(203),
     softmaxAnswer(5, 203),
     columnAnswer(67, 83),
+    attentionAnswer(53, 16),
   ]
 }
 
@@ -231,6 +234,37 @@ function integerAnswer(count: number): KnownAnswer {
   })
   const call = ([a, b]: readonly Operand[]) => fusedCall({ kind: 'map', domain: [count], instructions }, [a!], b!)
   return { name: 'integer arithmetic', call, inputs: [x], shapes: [[count], [count]], expected, tolerance: 0 }
+}
+
+/** Causal attention of one head whose queries are its values. */
+function attentionAnswer(length: number, width: number): KnownAnswer {
+  const [query, key] = [numbers(length * width, 0.03125), numbers(length * width, -0.0625)]
+  const expected = new Float64Array(length * width)
+  for (let i = 0; i < length; i++) {
+    const weights = Array.from({ length: i + 1 }, (_, j) => {
+      let score = 0
+      for (let d = 0; d < width; d++) score += query[i * width + d]! * key[j * width + d]!
+      return Math.exp(score)
+    })
+    const total = weights.reduce((sum, weight) => sum + weight, 0)
+    weights.forEach((weight, j) => {
+      for (let d = 0; d < width; d++) expected[i * width + d]! += (weight / total) * query[j * width + d]!
+    })
+  }
+  const shape = [length, width]
+  return {
+    name: 'attention',
+    call: ([q, k, output, logarithm]) => ({
+      op: 'attention',
+      attributes: { causal: true, scale: 1, offset: false },
+      inputs: [q!, k!, q!],
+      outputs: [output!, logarithm!],
+    }),
+    inputs: [query, key],
+    shapes: [shape, shape, shape, [length]],
+    expected,
+    tolerance: 1e-5,
+  }
 }
 
 function softmaxAnswer(rows: number, length: number): KnownAnswer {

@@ -1,0 +1,18 @@
+import type { Backend } from '@tessera/core'
+import { WasmDevice } from '../device/device.ts'
+import { Machine } from '../device/machine.ts'
+import { availableThreads, workerStarter } from '../threads/workers.ts'
+import { enableRevectorizer, type Variant } from '../variant.ts'
+
+/** A backend with real threads, which share even the smallest calls. */
+export const threaded = (variant: Variant, threads: number): Backend => ({
+  name: 'wasm',
+  open: async () => {
+    if (variant === 'wide') await enableRevectorizer()
+    const machine = new Machine(variant, { shared: true, threads, sharesAll: true })
+    const startWorker = await workerStarter()
+    if (typeof startWorker !== 'function') throw new Error(startWorker.unavailable)
+    await machine.startThreads(startWorker, await availableThreads())
+    return new WasmDevice(machine)
+  },
+})
