@@ -18,7 +18,7 @@ export class WasmExecutable implements Executable {
   readonly #selected: SelectedProgram<'wasm'>
   readonly #linkage: Linkage
   readonly #calls: readonly PlannedCall[]
-  /** Address of the data of all calls, and after it the bindings table. */
+  /** Address of the data of all calls; the counters of units and the bindings table follow it. */
   readonly #data: number
   readonly #bindings: number
   readonly #linked: LinkedProgram
@@ -48,9 +48,10 @@ export class WasmExecutable implements Executable {
     const bound = [...program.inputs, ...program.outputs]
     this.#sizes = bound.map((id) => buffers.get(id)!.byteLength)
     this.#donors = bound.map((id) => program.inputs.indexOf(buffers.get(id)!.donatedFrom ?? -1))
-    const dataBytes = measure(this.#calls).dataOffsets.at(-1)!
-    this.#data = memory.allocate(dataBytes + 4 * (bindingSlots.buffers + bound.length))
-    this.#bindings = this.#data + dataBytes
+    const { counterOffset, counterBytes } = measure(this.#calls)
+    const tableOffset = counterOffset + counterBytes
+    this.#data = memory.allocate(tableOffset + 4 * (bindingSlots.buffers + bound.length))
+    this.#bindings = this.#data + tableOffset
     try {
       this.#linkage = link(program, this.#calls, library, this.#data)
       library.require(this.#linkage.functions)
@@ -121,6 +122,7 @@ export class WasmExecutable implements Executable {
     const workspace = machine.workspace()
     const { words } = machine.memory
     const table = this.#bindings >>> 2
+    words.fill(0, table - this.#linkage.counterBytes / 4, table)
     const { arenaBytes } = this.#selected.program
     words[table + bindingSlots.arena] = workspace
     words[table + bindingSlots.sharedScratch] = workspace + roundUp(arenaBytes)

@@ -92,6 +92,7 @@ export function knownAnswers(): KnownAnswer[] {
   return [
     matmulAnswer(37, 67, 45),
     convolutionAnswer(3, 9, 13, 11),
+    epilogueAnswer(37, 67, 45),
     mapAnswer(203),
     integerAnswer(203),
     softmaxAnswer(5, 203),
@@ -150,6 +151,27 @@ function convolutionAnswer(channels: number, filters: number, height: number, wi
     ],
     expected,
     tolerance: 0,
+  }
+}
+
+/** max(x · y + bias, 0) */
+function epilogueAnswer(rows: number, depth: number, columns: number): KnownAnswer {
+  const { inputs, shapes, expected, tolerance } = matmulAnswer(rows, depth, columns)
+  const bias = numbers(columns, 3)
+  const instructions: Instructions = [load(0), load(1), compute2('add', 0, 1), constant(0), compute2('maximum', 2, 3)]
+  const domain = [rows, columns]
+  return {
+    name: 'matmul with an epilogue',
+    call: ([x, y, b, z]) => {
+      const repeated = { ...b!, view: { shape: domain, strides: [0, 1], offset: 0 } }
+      const { attributes: body } = fusedCall({ kind: 'map', domain, instructions }, [], z!)
+      const epilogue = { result: { shape: domain, dtype: 'f32' as const }, body, firstInput: 2 }
+      return { op: 'matmul', attributes: {}, inputs: [x!, y!, repeated], outputs: [z!], epilogue }
+    },
+    inputs: [...inputs, bias],
+    shapes: [shapes[0]!, shapes[1]!, [columns], domain],
+    expected: expected.map((value, i) => Math.max(value + bias[i % columns]!, 0)),
+    tolerance,
   }
 }
 

@@ -94,7 +94,7 @@ export interface LoweredBody {
 
 /** An operand of a body, and the argument that gives the address of its first element. */
 export interface PlacedOperand extends Operand {
-  readonly place: Extract<WasmArgument, { kind: 'input' | 'output' | 'sharedScratch' }>
+  readonly place: Extract<WasmArgument, { kind: 'input' | 'output' | 'sharedScratch' | 'threadScratch' }>
 }
 
 /** An access before the axes are put in order. */
@@ -108,36 +108,24 @@ interface Pattern {
   readonly aliased: boolean
 }
 
-/** Brings a fused body into the form that code is generated from. */
+/**
+ * Brings a fused body into the form that code is generated from.
+ *
+ * @param keepsAxes true: the axes stay as they are, the last one the innermost; else they are put into the best order
+ */
 export function lowerBody(
   body: LookupBody,
   inputs: readonly PlacedOperand[],
   outputs: readonly PlacedOperand[],
+  keepsAxes = false,
 ): LoweredBody {
   const { values, patterns, constants } = lowerValues(body, inputs, outputs)
   const storeAccess = outputs.map((operand) => {
     const aliased = inputs.some((input) => input.buffer === operand.buffer)
     return patterns.push(patternOf('store', operand, aliased)) - 1
   })
-  const axes = body.domain.map((_, axis) => axis)
-  const isMiddle = (axis: number): boolean =>
-    body.kind === 'row'
-      ? axis >= axes.length - body.rowAxes
-      : body.kind === 'column' && axis >= body.reducedStart && axis < body.reducedEnd
   const starts = patterns.map(() => 0)
-  const outerAll = normalizeAxes(
-    body.domain,
-    axes.filter((axis) => !isMiddle(axis)),
-    patterns,
-    starts,
-  )
-  const middleAll = normalizeAxes(body.domain, axes.filter(isMiddle), patterns, starts)
-  const taken = takeInnerAxis(body.kind === 'row' ? middleAll : outerAll)
-  const rest = taken.outer
-  const outer = body.kind === 'row' ? outerAll : rest
-  const middle = body.kind === 'row' ? rest : longestFirst(middleAll)
-  // A single element: as the first one of a vector, or of a row whose every value is one for the row.
-  const inner = taken.inner ?? { extent: 1, strides: patterns.map(() => (body.kind === 'row' ? 0 : 1)) }
+  const { outer, middle, inner } = keepsAxes ? keptAxes(body, patterns) : orderedAxes(body, patterns, starts)
   const accesses = patterns.map((pattern, i) => toAccess(pattern, i, starts[i]!, inner, middle, outer))
   return {
     kind: body.kind,
@@ -150,6 +138,40 @@ export function lowerBody(
     middle,
     inner,
   }
+}
+
+/** The loops of a body: around its rows, within them, and along the vectors. */
+type Nest = Pick<LoweredBody, 'outer' | 'middle' | 'inner'>
+
+function orderedAxes(body: LookupBody, patterns: readonly Pattern[], starts: number[]): Nest {
+  const axes = body.domain.map((_, axis) => axis)
+  const isMiddle = (axis: number): boolean =>
+    body.kind === 'row'
+      ? axis >= axes.length - body.rowAxes
+      : body.kind === 'column' && axis >= body.reducedStart && axis < body.reducedEnd
+  const outerAll = normalizeAxes(
+    body.domain,
+    axes.filter((axis) => !isMiddle(axis)),
+    patterns,
+    starts,
+  )
+  const middleAll = normalizeAxes(body.domain, axes.filter(isMiddle), patterns, starts)
+  const taken = takeInnerAxis(body.kind === 'row' ? middleAll : outerAll)
+  const rest = taken.outer
+  return {
+    outer: body.kind === 'row' ? outerAll : rest,
+    middle: body.kind === 'row' ? rest : longestFirst(middleAll),
+    // A single element: as the first one of a vector, or of a row whose every value is one for the row.
+    inner: taken.inner ?? { extent: 1, strides: patterns.map(() => (body.kind === 'row' ? 0 : 1)) },
+  }
+}
+
+function keptAxes(body: LookupBody, patterns: readonly Pattern[]): Nest {
+  const axes = body.domain.map((extent, axis) => ({ extent, strides: patterns.map(({ strides }) => strides[axis]!) }))
+  const last = axes.at(-1)!
+  // In a row of one element every value is one for the row.
+  const inner = body.kind === 'row' && last.extent === 1 ? { extent: 1, strides: patterns.map(() => 0) } : last
+  return { outer: axes.slice(0, -1), middle: [], inner }
 }
 
 function lowerValues(

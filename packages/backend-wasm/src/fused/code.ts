@@ -15,6 +15,8 @@ export const commonParameters = {
   threadScratch: 'i32',
   thread: 'i32',
   threads: 'i32',
+  /** The unit of work; 0 where the call has none. */
+  unit: 'i32',
 } as const
 
 export type FusedParameters = typeof commonParameters & Readonly<Record<`operand${number}`, 'i32'>>

@@ -51,6 +51,7 @@ export function generatedArguments(body: LoweredBody, byteOffset: number): WasmA
     { kind: 'threadScratch' },
     { kind: 'thread' },
     { kind: 'threads' },
+    { kind: 'unit' },
     ...body.accesses.flatMap(({ argument }) => (argument ? [argument] : [])),
   ]
 }

@@ -2,6 +2,7 @@ import type { WasmCallPlan } from '../program/contract.ts'
 import { type LoweredBody, structureOf, variesMiddle, variesOuter } from './body.ts'
 import { needed } from './evaluator.ts'
 import { generatedFunction } from './generate.ts'
+import type { LoopAxis } from './loops.ts'
 import { assemble, chooseVectors, commonWords, countOf, loopAxes, type Part, roundUp, weightOf } from './parts.ts'
 import { planPasses, type RowPlan } from './passes.ts'
 import { joinBytes } from './reductions.ts'
@@ -20,35 +21,39 @@ const mostChunks = 512
 
 /** How a row body runs. */
 export function planRow(body: LoweredBody): WasmCallPlan {
-  const { outer, middle, inner } = body
-  const rows = countOf(outer)
-  const segments = countOf(middle)
-  const length = segments * inner.extent
-  const chunked = rows < fewRows && length >= longRow
+  const rows = countOf(body.outer)
+  const words = commonWords(body)
+  const outer = loopAxes(words, body, 'outer', body.outer, variesOuter)
+  words.integer('items', rows)
+  const chunked = rows < fewRows && lengthOf(body) >= longRow
+  const { loops, rowValues, structure, scratchBytes } = prepareRows(body, words, outer, chunked)
+  if (chunked) return planChunks(body, words, loops, rowValues, structure, rows)
+  const emitted = generatedFunction(structure, body, words, (code, bases) => emitRows(code, loops, bases, rowValues))
+  return { ...assemble([{ function: emitted, body, words }]), threadScratchBytes: scratchBytes }
+}
+
+const lengthOf = ({ middle, inner }: LoweredBody): number => countOf(middle) * inner.extent
+
+/** What the emitters of rows need; adds the words of what is within a row. */
+export function prepareRows(body: LoweredBody, words: Words, outer: readonly LoopAxis[], chunked = false) {
+  const { middle } = body
+  const length = lengthOf(body)
   const kept = planPasses(body, !chunked)
   const rowBytes = roundUp(4 * length + 16, 64)
   const planned = kept.slots.size * rowBytes > mostKeptBytes ? planPasses(body, false) : kept
   const plan = chunked ? withSeparateRowStores(body, planned) : planned
-  const words = commonWords(body)
-  const outerAxes = loopAxes(words, body, 'outer', outer, variesOuter)
   const middleAxes = loopAxes(words, body, 'middle', middle, variesMiddle)
-  words.integer('items', rows)
-  words.integer('segments', segments)
+  words.integer('segments', countOf(middle))
   words.integer('rowBytes', rowBytes)
   const long = length > 2 * sumBlock
   const vectors = chooseVectors(body, heaviestPass(body, plan))
-  const loops = { plan, outer: outerAxes, middle: middleAxes, vectors, long }
+  const loops: RowLoops = { plan, outer, middle: middleAxes, vectors, long }
   const rowValues = needed(
     body,
     plan.rowStores.map((store) => body.stores[store]!.value),
   )
   const structure = `${structureOf(body)}|${vectors}|${long}|${[...plan.slots.keys()]}`
-  if (chunked) return planChunks(body, words, loops, rowValues, structure, rows)
-  const emitted = generatedFunction(structure, body, words, (code, bases) => emitRows(code, loops, bases, rowValues))
-  return {
-    ...assemble([{ function: emitted, body, words }]),
-    threadScratchBytes: joinBytes + plan.slots.size * rowBytes,
-  }
+  return { loops, rowValues, structure, scratchBytes: joinBytes + plan.slots.size * rowBytes }
 }
 
 /**

@@ -21,15 +21,21 @@ function keptIn({ passes, slots }: RowPlan): ReadonlySet<number>[] {
   })
 }
 
-/** Emits the function that runs whole rows: threads share the rows. `rowValues` are those that row stores need. */
-export function emitRows(code: FusedCode, loops: RowLoops, bases: Bases, rowValues: readonly number[]): void {
+/** Emits the function that runs whole rows: threads share the rows, unless a range of them is given. `rowValues` are those that row stores need. */
+export function emitRows(
+  code: FusedCode,
+  loops: RowLoops,
+  bases: Bases,
+  rowValues: readonly number[],
+  range?: ReturnType<typeof emitShare>,
+): void {
   const { fn, body } = code
   const emitter = new RowEmitter(code, loops)
   const { plan } = loops
   const used = usedValues(plan, rowValues)
   const kept = keptIn(plan)
   emitter.invariants(used, bases)
-  emitOdometer(code, loops.outer, emitShare(code, code.word('items')), bases, (moved) => {
+  emitOdometer(code, loops.outer, range ?? emitShare(code, code.word('items')), bases, (moved) => {
     emitter.evaluator.scope(() => {
       plan.passes.forEach((pass, index) => {
         emitter.rowValues(used, index, moved)

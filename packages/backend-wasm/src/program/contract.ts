@@ -54,12 +54,26 @@ export type WasmArgument =
   | { readonly kind: 'threadScratch'; readonly byteOffset?: number }
   /** The number of the calling thread, from 0, and how many there are. A call with little work gets thread 0 of 1, however many the device has. */
   | { readonly kind: 'thread' | 'threads' }
+  /** The number of the unit that is being computed; 0 in a step without units. */
+  | { readonly kind: 'unit' }
   | { readonly kind: 'i32' | 'f32'; readonly value: number }
 
-/** Every thread calls the function with these arguments, one for each of its parameters in order. */
-export interface WasmStep {
+/** A function and its arguments, one for each of its parameters in order. */
+export interface WasmInvocation {
   readonly function: WasmFunction
   readonly arguments: readonly WasmArgument[]
+}
+
+/** Every thread calls the function. */
+export interface WasmStep extends WasmInvocation {
+  /**
+   * Cuts the work into units of which each is computed by one thread: a thread takes the next one whenever it is done with one, so
+   * that none waits for another that is not running. The function is called for each unit, and gets its number by an argument
+   * of the kind `unit`. What units compute may not depend on each other.
+   */
+  readonly units?: number
+  /** What the same thread calls afterwards for the same unit, in order: an epilogue, say. */
+  readonly after?: readonly WasmInvocation[]
 }
 
 /** How one call runs. */

@@ -1,5 +1,6 @@
 import type { OpCall, Operand, Program, ProgramBuffer } from '@tessera/core'
 import { describe, expect, it } from 'vitest'
+import { type Expression, i32 } from '../assembler/index.ts'
 import type { WasmCallPlan, WasmFunction, WasmStep } from './contract.ts'
 import { functionLibrary } from './library.ts'
 import { barriersBefore, link, type PlannedCall } from './link.ts'
@@ -64,6 +65,48 @@ describe('barriersBefore', () => {
 describe('link', () => {
   const library = functionLibrary('plain', false)
   const linked = (given: WasmStep) => link(program, [call([1], [3], { steps: [given] })], library, 4096)
+
+  it('computes each unit once, with what follows, whichever thread takes it', () => {
+    const parameters = { address: 'i32', unit: 'i32' } as const
+    const count = (name: string, value: (old: Expression<'i32'>) => Expression<'i32'>): WasmFunction => ({
+      name,
+      parameters,
+      define: (module) =>
+        module.function(name, parameters, 'void', (fn, { address, unit }) => {
+          const at = fn.local('i32', 'at', i32.add(address, i32.shl(unit, 2)))
+          fn.store('i32', at, value(i32.load(at)))
+        }) as unknown as ReturnType<WasmFunction['define']>,
+    })
+    const given = [{ kind: 'output', index: 0 }, { kind: 'unit' }] as const
+    const plan: WasmCallPlan = {
+      steps: [
+        {
+          function: count('test.add', (old) => i32.add(old, 1)),
+          arguments: given,
+          units: 5,
+          after: [{ function: count('test.double', (old) => i32.mul(old, 2)), arguments: given }],
+        },
+      ],
+    }
+    const shared = functionLibrary('plain', true)
+    const made = link(program, [call([0], [3], plan)], shared, 4096)
+    expect(made).toMatchObject({ counterOffset: 0, counterBytes: 64 })
+    shared.require(made.functions)
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true })
+    const device = { memory, check: () => {} }
+    const used: Record<string, WebAssembly.ExportValue> = {}
+    for (const { name } of made.functions)
+      used[name] = new WebAssembly.Instance(shared.get(name).module, { device }).exports[name]!
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(made.module.toBytes()), {
+      device,
+      library: used,
+    })
+    const words = new Int32Array(memory.buffer)
+    // The arena, where buffer 3 lies, begins at byte 1024; the table of bindings is at 512.
+    words[128] = 1024
+    for (const thread of [1, 0]) (exports.runStep as (...given: number[]) => void)(0, 512, thread, 2)
+    expect([...words.subarray(256, 262)]).toEqual([2, 2, 2, 2, 2, 0])
+  })
 
   it('refuses a step with too few arguments', () => {
     expect(() => linked({ function: nothing, arguments: [] })).toThrowError(

@@ -1,8 +1,16 @@
 import type { OpCall, Operand, Program } from '@tessera/core'
 import { formatOf, TesseraError } from '@tessera/core'
-import type { Expression, FunctionHandle, Local } from '../assembler/index.ts'
-import { callIndirect, f32, i32, ModuleBuilder } from '../assembler/index.ts'
-import type { WasmArgument, WasmCallPlan, WasmEnvironment, WasmFunction, WasmParameters } from './contract.ts'
+import type { Expression, FunctionBuilder, FunctionHandle, Local } from '../assembler/index.ts'
+import { atomic, callIndirect, f32, i32, ModuleBuilder } from '../assembler/index.ts'
+import type {
+  WasmArgument,
+  WasmCallPlan,
+  WasmEnvironment,
+  WasmFunction,
+  WasmInvocation,
+  WasmParameters,
+  WasmStep,
+} from './contract.ts'
 import { createEnvironment, type FunctionLibrary, importDevice } from './library.ts'
 
 /**
@@ -34,15 +42,21 @@ export interface Linkage {
   readonly aloneSteps: readonly boolean[]
   /** Position of each call's data, and the size of all data at the end. */
   readonly dataOffsets: readonly number[]
+  /** Where the counters of units begin, after the data, and their bytes; they must be 0 when a run begins. */
+  readonly counterOffset: number
+  readonly counterBytes: number
   readonly bindingCount: number
   readonly sharedScratchBytes: number
   readonly threadScratchBytes: number
 }
 
+/** Bytes from counter to counter: each has a cache line of its own. */
+const counterStep = 64
+
 /** Sizes that must be known before addresses are: of the data of all calls and of their scratch memory. */
 export function measure(
   calls: readonly PlannedCall[],
-): Pick<Linkage, 'dataOffsets' | 'sharedScratchBytes' | 'threadScratchBytes'> {
+): Pick<Linkage, 'dataOffsets' | 'counterOffset' | 'counterBytes' | 'sharedScratchBytes' | 'threadScratchBytes'> {
   const dataOffsets = [0]
   let sharedScratchBytes = 0
   let threadScratchBytes = 0
@@ -51,8 +65,11 @@ export function measure(
     sharedScratchBytes = Math.max(sharedScratchBytes, plan.sharedScratchBytes ?? 0)
     threadScratchBytes = Math.max(threadScratchBytes, plan.threadScratchBytes ?? 0)
   }
+  const counters = calls.flatMap(({ plan }) => plan.steps.filter(({ units }) => units !== undefined)).length
   return {
     dataOffsets,
+    counterOffset: roundUp(dataOffsets.at(-1)!, counterStep),
+    counterBytes: counters * counterStep,
     sharedScratchBytes: roundUp(sharedScratchBytes, 64),
     threadScratchBytes: roundUp(threadScratchBytes, 64),
   }
@@ -70,7 +87,9 @@ export function link(
 ): Linkage {
   const sizes = measure(calls)
   const functions = new Map<string, WasmFunction>()
-  for (const { plan } of calls) for (const step of plan.steps) functions.set(step.function.name, step.function)
+  for (const { plan } of calls) {
+    for (const step of plan.steps) for (const { function: used } of invocationsOf(step)) functions.set(used.name, used)
+  }
   const module = new ModuleBuilder()
   const check = importDevice(module, library.sharedMemory)
   const imported = new Map<string, FunctionHandle<WasmParameters, 'void'>>()
@@ -80,22 +99,29 @@ export function link(
   const addresses = new OperandAddresses(program)
   const steps: FunctionHandle<typeof entryParameters, 'void'>[] = []
   const firstStep: number[] = []
+  let counter = dataAddress + sizes.counterOffset
   calls.forEach(({ call, plan }, index) => {
     firstStep.push(steps.length)
     for (const step of plan.steps) {
-      const given = (entry: EntryLocals) =>
-        stepArguments(call, step.function, step.arguments, {
-          addresses,
-          entry,
-          dataAddress: dataAddress + sizes.dataOffsets[index]!,
-          threadScratchBytes: sizes.threadScratchBytes,
-        })
       const name = `${steps.length} ${call.op} ${step.function.name}`
-      steps.push(
-        module.function(name, entryParameters, 'void', (fn, entry) => {
-          fn.call(imported.get(step.function.name)!, given(entry))
-        }),
-      )
+      const emitted = module.function(name, entryParameters, 'void', (fn, entry) => {
+        const invoke = (unit: Expression<'i32'>) => {
+          for (const { function: target, arguments: list } of invocationsOf(step)) {
+            const context = {
+              addresses,
+              entry,
+              unit,
+              dataAddress: dataAddress + sizes.dataOffsets[index]!,
+              threadScratchBytes: sizes.threadScratchBytes,
+            }
+            fn.call(imported.get(target.name)!, stepArguments(call, target, list, context))
+          }
+        }
+        if (step.units === undefined) invoke(i32.const(0))
+        else emitUnits(fn, step.units, library.sharedMemory ? counter : undefined, invoke)
+      })
+      if (step.units !== undefined) counter += counterStep
+      steps.push(emitted)
     }
   })
   firstStep.push(steps.length)
@@ -110,6 +136,29 @@ export function link(
     aloneSteps,
     bindingCount: bindingSlots.buffers + program.inputs.length + program.outputs.length,
   }
+}
+
+const invocationsOf = (step: WasmStep): readonly WasmInvocation[] => [step, ...(step.after ?? [])]
+
+/** Calls `invoke` for units, each of which a thread takes from the counter at an address. Without one, there is one thread. */
+function emitUnits(
+  fn: FunctionBuilder<typeof entryParameters, 'void'>,
+  units: number,
+  counter: number | undefined,
+  invoke: (unit: Expression<'i32'>) => void,
+): void {
+  if (counter === undefined) {
+    fn.forRange(0, units, 1, invoke)
+    return
+  }
+  fn.block((leave) => {
+    fn.loop((next) => {
+      const unit = fn.local('i32', 'unit', atomic.add(counter, 1))
+      fn.branchIf(leave, i32.geU(unit, units))
+      invoke(unit)
+      fn.branch(next)
+    })
+  })
 }
 
 function emitEntries(
@@ -146,6 +195,7 @@ function emitEntries(
 interface ArgumentContext {
   readonly addresses: OperandAddresses
   readonly entry: EntryLocals
+  readonly unit: Expression<'i32'>
   readonly dataAddress: number
   readonly threadScratchBytes: number
 }
@@ -181,7 +231,7 @@ function stepArguments(
 function argumentValue(
   call: OpCall,
   argument: WasmArgument,
-  { addresses, entry, dataAddress, threadScratchBytes }: ArgumentContext,
+  { addresses, entry, unit, dataAddress, threadScratchBytes }: ArgumentContext,
 ): Expression<'i32'> | Expression<'f32'> | undefined {
   const { bindings, thread, threads } = entry
   const slot = (index: number) => i32.load(bindings, 4 * index)
@@ -204,6 +254,8 @@ function argumentValue(
       return thread
     case 'threads':
       return threads
+    case 'unit':
+      return unit
     case 'i32':
       return i32.const(argument.value)
     case 'f32':

@@ -37,17 +37,23 @@ const wordNames = [
   'method',
   /** One of `aLayoutCode`. */
   'aLayout',
-  /** 1 if B is read in place, 0 if it is packed. */
-  'bInPlace',
+  /** One of `bSource`. */
+  'bSource',
+  /** Bytes of packed B for each step of k, where all of it is packed beforehand. */
+  'packedStep',
+  /** Columns in a unit of packing. */
+  'packColumns',
   /** Block sizes: rows of A, depth, columns of B that are packed at a time. */
   'mc',
   'kc',
   'nc',
-  /** 1 if threads share the columns of a matrix, 0 if the rows. */
-  'splitColumns',
-  /** Rows or columns in a unit of work, and the number of such units in one matrix. */
-  'unit',
-  'units',
+  /** Rows and columns in a unit of work, and the number of units along both in one matrix. */
+  'unitRows',
+  'unitColumns',
+  'rowUnits',
+  'columnUnits',
+  /** 1 if C is the place of one unit, whatever the unit. */
+  'isStaged',
   /** Bytes of scratch of one thread. */
   'scratchStep',
   /** Byte offsets of the packed parts in a thread's scratch. */
@@ -68,6 +74,16 @@ export const method = {
   axpy: 1,
   /** Few rows, B column-major: one dot product for each column. */
   dot: 2,
+} as const
+
+/** Where the tiles read B. */
+export const bSource = {
+  /** Each unit of work packs the part that it needs. */
+  unit: 0,
+  /** Where it lies. */
+  inPlace: 1,
+  /** All of it is packed before any unit of work. */
+  shared: 2,
 } as const
 
 /** The values of all words, as a plan holds them. */

@@ -1,6 +1,6 @@
 export type { MatmulFunctions } from './matmul.ts'
-export { matmulFunctions, matmulParameters } from './matmul.ts'
-export type { MatmulCall, MatmulPlan, MatrixLayout } from './plan.ts'
+export { matmulFunctions, matmulPackParameters, matmulParameters, matmulUnitParameters } from './matmul.ts'
+export type { MatmulCall, MatmulPlan, MatmulPlanOptions, MatmulUnits, MatrixLayout } from './plan.ts'
 export { planMatmul } from './plan.ts'
 export type { MatmulTuning } from './tuning.ts'
 export { matmulTuning } from './tuning.ts'

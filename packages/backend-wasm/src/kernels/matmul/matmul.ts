@@ -1,4 +1,4 @@
-import type { FunctionHandle, Local, ModuleBuilder } from '../../assembler/index.ts'
+import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder } from '../../assembler/index.ts'
 import { i32 } from '../../assembler/index.ts'
 import type { Variant } from '../../variant.ts'
 import { emitAxpy } from './axpy.ts'
@@ -27,6 +27,21 @@ export const matmulParameters = {
 /** As `matmulParameters`, with the address of the matrix that is added. */
 export const matmulAddParameters = { ...matmulParameters, addend: 'i32' } as const
 
+/** Parameters of one unit of work of a plan. `packed` is where all of B is packed, if the plan says so; `scratch` is the thread's own. */
+export const matmulUnitParameters = {
+  descriptor: 'i32',
+  a: 'i32',
+  b: 'i32',
+  addend: 'i32',
+  c: 'i32',
+  packed: 'i32',
+  scratch: 'i32',
+  unit: 'i32',
+} as const
+
+/** Parameters of one unit of packing. */
+export const matmulPackParameters = { descriptor: 'i32', a: 'i32', b: 'i32', packed: 'i32', unit: 'i32' } as const
+
 /** The functions of the matrix product in a module. */
 export interface MatmulFunctions {
   readonly tuning: MatmulTuning
@@ -34,6 +49,10 @@ export interface MatmulFunctions {
   readonly matmul: FunctionHandle<typeof matmulParameters, 'void'>
   /** C = A · B + addend, for plans with an addend. */
   readonly matmulAdd: FunctionHandle<typeof matmulAddParameters, 'void'>
+  /** C = A · B, + addend if planned: one unit of work. */
+  readonly unit: FunctionHandle<typeof matmulUnitParameters, 'void'>
+  /** Packs one unit of B, for plans that pack all of it beforehand. */
+  readonly pack: FunctionHandle<typeof matmulPackParameters, 'void'>
   /** For each tile width, the product of one column panel; see `panelParameters`. */
   readonly panels: readonly PanelFunction[]
   readonly packA: PackFunction
@@ -58,76 +77,113 @@ export function matmulFunctions(
     axpy: emitAxpy(module, tuning),
     dot: emitDot(module, tuning),
   }
-  const matmulAdd = emitEntry(module, parts)
+  const unit = emitUnit(module, parts)
+  const matmulAdd = emitEntry(module, unit)
   const matmul = module.function('matmul', matmulParameters, 'void', (fn, parameters) => {
     fn.call(matmulAdd, { ...parameters, addend: parameters.c })
   })
-  return { tuning, matmul, matmulAdd, panels, packA, packB }
+  return { tuning, matmul, matmulAdd, unit, pack: emitPackUnit(module, packB), panels, packA, packB }
 }
 
-/** The entry of every thread: finds its share of the work and computes it, one matrix or part of a matrix at a time. */
-function emitEntry(module: ModuleBuilder, parts: Record<keyof typeof method, ReturnType<typeof emitTiles>>) {
+const unitsOf = (descriptor: Local<'i32'>) => i32.mul(word(descriptor, 'rowUnits'), word(descriptor, 'columnUnits'))
+
+/** The entry of every thread of a group: computes its share of the units, as many as those of the others. */
+function emitEntry(module: ModuleBuilder, unit: MatmulFunctions['unit']) {
   return module.function('matmulAdd', matmulAddParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, c, addend, scratch, thread, threads } = parameters
-    fn.if(word(descriptor, 'swapped'), () => {
-      const first = fn.local('i32', 'first', a)
-      fn.set(a, b)
-      fn.set(b, first)
-    })
     const batches = i32.mul(word(descriptor, 'batch0'), i32.mul(word(descriptor, 'batch1'), word(descriptor, 'batch2')))
-    const units = fn.local('i32', 'units', word(descriptor, 'units'))
-    const total = fn.local('i32', 'total', i32.mul(batches, units))
+    const total = fn.local('i32', 'total', i32.mul(batches, unitsOf(descriptor)))
     const share = fn.local('i32', 'share', i32.divU(total, threads))
     const spare = fn.local('i32', 'spare', i32.remU(total, threads))
     const from = fn.local('i32', 'from', i32.add(i32.mul(share, thread), min(spare, thread)))
     const to = fn.local('i32', 'to', i32.add(i32.add(from, share), i32.ltS(thread, spare)))
     const ownScratch = fn.local('i32', 'ownScratch', i32.add(scratch, i32.mul(thread, word(descriptor, 'scratchStep'))))
-    fn.while(i32.ltS(from, to), () => {
-      const batch = fn.local('i32', 'batch', i32.divU(from, units))
-      const first = fn.local('i32', 'first', i32.remU(from, units))
-      const count = fn.local('i32', 'count', min(i32.sub(units, first), i32.sub(to, from)))
-      const pointers: Record<'a' | 'b' | 'c' | 'addend', Local<'i32'>> = {
-        a: fn.local('i32', 'aPart', a),
-        b: fn.local('i32', 'bPart', b),
-        c: fn.local('i32', 'cPart', c),
-        addend: fn.local('i32', 'addendPart', addend),
-      }
-      const index = fn.local('i32', 'index', batch)
-      for (const dimension of [2, 1, 0] as const) {
-        const size = word(descriptor, `batch${dimension}`)
-        for (const operand of ['a', 'b', 'c', 'addend'] as const) {
-          const step = strideBytes(descriptor, `${operand}BatchStride${dimension}`)
-          fn.increment(pointers[operand], i32.mul(i32.remU(index, size), step))
-        }
-        fn.set(index, i32.divU(index, size))
-      }
-      const m = fn.local('i32', 'm', word(descriptor, 'm'))
-      const n = fn.local('i32', 'n', word(descriptor, 'n'))
-      const start = fn.local('i32', 'start', i32.mul(first, word(descriptor, 'unit')))
-      const length = fn.local('i32', 'length', i32.mul(count, word(descriptor, 'unit')))
-      const move = (operand: 'a' | 'b' | 'c' | 'addend', stride: DescriptorWord) =>
-        fn.increment(pointers[operand], i32.mul(start, strideBytes(descriptor, stride)))
-      fn.if(
-        word(descriptor, 'splitColumns'),
-        () => {
-          move('b', 'bColumnStride')
-          move('c', 'cColumnStride')
-          move('addend', 'addendColumnStride')
-          fn.set(n, min(length, i32.sub(n, start)))
-        },
-        () => {
-          move('a', 'aRowStride')
-          move('c', 'cRowStride')
-          move('addend', 'addendRowStride')
-          fn.set(m, min(length, i32.sub(m, start)))
-        },
-      )
-      const kind = fn.local('i32', 'kind', word(descriptor, 'method'))
-      const given = { descriptor, ...pointers, scratch: ownScratch, m, n }
-      for (const name of ['tiles', 'axpy', 'dot'] as const) {
-        fn.if(i32.eq(kind, method[name]), () => fn.call(parts[name], given))
-      }
-      fn.increment(from, count)
+    fn.forRange(from, to, 1, (index) => {
+      fn.call(unit, { descriptor, a, b, c, addend, packed: 0, scratch: ownScratch, unit: index })
     })
+  })
+}
+
+/** Finds the unit's batch, rows and columns and computes them. */
+function emitUnit(module: ModuleBuilder, parts: Record<keyof typeof method, ReturnType<typeof emitTiles>>) {
+  return module.function('matmulUnit', matmulUnitParameters, 'void', (fn, parameters) => {
+    const { descriptor, a, b, c, addend, packed, scratch, unit } = parameters
+    emitSwap(fn, parameters)
+    const units = fn.local('i32', 'units', unitsOf(descriptor))
+    const index = fn.local('i32', 'index', i32.divU(unit, units))
+    fn.set(unit, i32.remU(unit, units))
+    const pointers = { a, b, c, addend }
+    type Operand = keyof typeof pointers
+    for (const dimension of [2, 1, 0] as const) {
+      const size = word(descriptor, `batch${dimension}`)
+      for (const operand of ['a', 'b', 'c', 'addend'] as const) {
+        const step = strideBytes(descriptor, `${operand}BatchStride${dimension}`)
+        fn.increment(pointers[operand], i32.mul(i32.remU(index, size), step))
+      }
+      fn.set(index, i32.divU(index, size))
+    }
+    const columnUnits = fn.local('i32', 'columnUnits', word(descriptor, 'columnUnits'))
+    const begin = (name: string, position: Expression<'i32'>, size: DescriptorWord) =>
+      fn.local('i32', name, i32.mul(position, word(descriptor, size)))
+    const firstRow = begin('firstRow', i32.divU(unit, columnUnits), 'unitRows')
+    const firstColumn = begin('firstColumn', i32.remU(unit, columnUnits), 'unitColumns')
+    const length = (size: 'm' | 'n', first: Local<'i32'>, most: DescriptorWord) =>
+      fn.local('i32', size, min(word(descriptor, most), i32.sub(word(descriptor, size), first)))
+    const m = length('m', firstRow, 'unitRows')
+    const n = length('n', firstColumn, 'unitColumns')
+    const move = (operand: Operand, first: Local<'i32'>, stride: DescriptorWord) =>
+      fn.increment(pointers[operand], i32.mul(first, strideBytes(descriptor, stride)))
+    move('a', firstRow, 'aRowStride')
+    move('b', firstColumn, 'bColumnStride')
+    move('addend', firstRow, 'addendRowStride')
+    move('addend', firstColumn, 'addendColumnStride')
+    fn.if(i32.eqz(word(descriptor, 'isStaged')), () => {
+      move('c', firstRow, 'cRowStride')
+      move('c', firstColumn, 'cColumnStride')
+    })
+    const kind = fn.local('i32', 'kind', word(descriptor, 'method'))
+    const given = { descriptor, ...pointers, scratch, m, n, packed, firstColumn }
+    for (const name of ['tiles', 'axpy', 'dot'] as const) {
+      fn.if(i32.eq(kind, method[name]), () => fn.call(parts[name], given))
+    }
+  })
+}
+
+/** Packs some columns of all of B, kc rows after kc rows. */
+function emitPackUnit(module: ModuleBuilder, packB: PackFunction) {
+  return module.function('matmulPackUnit', matmulPackParameters, 'void', (fn, parameters) => {
+    const { descriptor, b, packed, unit } = parameters
+    emitSwap(fn, parameters)
+    const load = (name: DescriptorWord) => fn.local('i32', name, word(descriptor, name))
+    const [k, kc, packedStep] = [load('k'), load('kc'), load('packedStep')]
+    const bRow = fn.local('i32', 'bRow', strideBytes(descriptor, 'bRowStride'))
+    const bColumn = fn.local('i32', 'bColumn', strideBytes(descriptor, 'bColumnStride'))
+    const first = fn.local('i32', 'first', i32.mul(unit, word(descriptor, 'packColumns')))
+    const count = fn.local('i32', 'count', min(word(descriptor, 'packColumns'), i32.sub(word(descriptor, 'n'), first)))
+    fn.increment(b, i32.mul(first, bColumn))
+    fn.forRange(0, k, kc, (p) => {
+      const depth = fn.local('i32', 'depth', min(kc, i32.sub(k, p)))
+      const within = i32.add(i32.mul(p, packedStep), i32.shl(i32.mul(first, depth), 2))
+      fn.call(packB, {
+        source: i32.add(b, i32.mul(p, bRow)),
+        step: bColumn,
+        kStep: bRow,
+        count,
+        k: depth,
+        destination: i32.add(packed, within),
+      })
+    })
+  })
+}
+
+/** Exchanges A and B where the plan says so. */
+function emitSwap(
+  fn: Pick<FunctionBuilder, 'if' | 'local' | 'set'>,
+  { descriptor, a, b }: Record<'descriptor' | 'a' | 'b', Local<'i32'>>,
+): void {
+  fn.if(word(descriptor, 'swapped'), () => {
+    const first = fn.local('i32', 'first', a)
+    fn.set(a, b)
+    fn.set(b, first)
   })
 }

@@ -1,5 +1,5 @@
 import { TesseraError } from '@tessera/core'
-import { encodeDescriptor, method } from './descriptor.ts'
+import { bSource, encodeDescriptor, method } from './descriptor.ts'
 import { aLayoutCode } from './panel.ts'
 import { tileScratchBytes } from './tiles.ts'
 import type { MatmulTuning } from './tuning.ts'
@@ -35,11 +35,40 @@ export interface MatmulPlan {
   /** Bytes of scratch for a number of threads; 64-byte aligned memory is fastest. Contents need not be kept or cleared. */
   scratchBytes(threads: number): number
   readonly method: keyof typeof method
+  readonly units: MatmulUnits
+  /** Units of packing, and bytes of memory that all threads share for packed B; 0 where each unit of work packs for itself. */
+  readonly packUnits: number
+  readonly packedBytes: number
+  /** The batch dimensions that are left, and `followers` along the same dimensions, rows and columns. */
+  readonly batch: readonly number[]
+  readonly followers: readonly Required<MatrixLayout>[]
 }
 
-const operandNames = ['a', 'b', 'c', 'addend'] as const
-type OperandName = (typeof operandNames)[number]
-type Layouts = Record<OperandName, Required<MatrixLayout>>
+/** How the work is divided: rectangles of C, in order of batch, rows, columns. */
+export interface MatmulUnits {
+  readonly count: number
+  /** Rows and columns of a unit, and how many units there are along both. */
+  readonly rows: number
+  readonly columns: number
+  readonly rowUnits: number
+  readonly columnUnits: number
+  /** Rows and columns of C, after operands have been exchanged and batches joined. */
+  readonly m: number
+  readonly n: number
+}
+
+export interface MatmulPlanOptions {
+  /** True when all of B may be packed by `pack` before units of work run. */
+  readonly packsBefore?: boolean
+  /** C is not a matrix but the place of one unit, row-major, its rows `units.columns` apart. */
+  readonly isStaged?: boolean
+  /** Units have whole rows. */
+  readonly wholeRows?: boolean
+  /** Matrices of the shape of C that follow the same rearrangements. */
+  readonly followers?: readonly MatrixLayout[]
+}
+
+type Layouts = Record<string, Required<MatrixLayout>> & Record<'a' | 'b' | 'c' | 'addend', Required<MatrixLayout>>
 
 interface Problem {
   m: number
@@ -54,17 +83,23 @@ const smallBytes = 16 * 1024
 const kcMaximum = 256
 const mcMaximum = 120
 const ncMaximum = 1024
+/** Most bytes of B that are packed before units of work run, and least work, in multiply–adds, for which that pays. */
+const mostPackedBytes = 32 * 1024 * 1024
+const leastWorkToPack = 1024 * 1024
+/** Bytes of C that a unit may have in the thread's scratch. */
+const stagedBytes = 256 * 1024
 
 /**
  * Plans a product for a tile tuning: swaps operands if C is column-major, joins batch dimensions, chooses the method, block sizes and
- * how threads share the work. The result does not depend on the number of threads, nor do the bits that are computed.
+ * how the work is divided into units. The result does not depend on the number of threads, nor do the bits that are computed.
  * @throws TesseraError (`WASM_MATMUL`) if more than three batch dimensions remain after joining, or if a size is not a non-negative integer.
  */
-export function planMatmul(call: MatmulCall, tuning: MatmulTuning): MatmulPlan {
-  const problem = normalise(call)
+export function planMatmul(call: MatmulCall, tuning: MatmulTuning, options: MatmulPlanOptions = {}): MatmulPlan {
+  const { isStaged = false } = options
+  const problem = normalise(call, options.followers ?? [])
   joinBatch(problem)
   let swapped = 0
-  if (shouldSwap(problem)) {
+  if (!options.wholeRows && shouldSwap(problem)) {
     swap(problem)
     swapped = 1
   }
@@ -78,14 +113,15 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning): MatmulPlan {
   const chosen = chooseMethod(problem)
   const width = tileColumns(tuning)
   const kc = blockSize(k, kcMaximum, 4)
-  const mc = blockSize(m, Math.floor(mcMaximum / tuning.rows) * tuning.rows, tuning.rows)
-  const nc = blockSize(n, ncMaximum, width)
   const aLayout = chooseALayout(problem, kc)
-  const bInPlace = canReadB(problem, tuning, kc) ? 1 : 0
-
-  const splitColumns = chosen !== 'tiles' || n >= m ? 1 : 0
-  const unit = splitColumns ? Math.max(width, chosen === 'tiles' ? 0 : 64) : tuning.rows
-  const units = m === 0 || n === 0 ? 0 : Math.ceil((splitColumns ? n : m) / unit)
+  const packedStep = 4 * roundUp(n, width)
+  const source = chosen === 'tiles' ? chooseBSource(problem, tuning, kc, packedStep, options) : bSource.inPlace
+  const units = divide(problem, chosen, source, tuning, options)
+  const mc = blockSize(Math.min(m, units.rows), Math.floor(mcMaximum / tuning.rows) * tuning.rows, tuning.rows)
+  const nc = blockSize(Math.min(n, units.columns), options.wholeRows ? n : ncMaximum, width)
+  if (isStaged) {
+    layouts.c = { rowStride: units.columns, columnStride: 1, batchStrides: batch.map(() => 0) }
+  }
 
   const head = tileScratchBytes(tuning)
   const aScratch = align(head.zeros + head.tile)
@@ -93,10 +129,12 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning): MatmulPlan {
     aScratch +
       (chosen === 'tiles' && aLayout === aLayoutCode.packed ? 4 * Math.min(mc, roundUp(m, tuning.rows)) * kc : 0),
   )
-  const bColumns = bInPlace ? width : Math.min(nc, roundUp(n, width))
+  const bColumns = source === bSource.unit ? Math.min(nc, roundUp(n, width)) : source === bSource.inPlace ? width : 0
   const scratchStep = align(bScratch + (chosen === 'tiles' ? 4 * bColumns * kc : 0))
+  const packColumns = roundUp(Math.ceil(n / 16), width)
 
-  const stride = (name: OperandName, dimension: number) => layouts[name].batchStrides[batch.length - 3 + dimension] ?? 0
+  const stride = (name: keyof Layouts, dimension: number) =>
+    layouts[name]!.batchStrides[batch.length - 3 + dimension] ?? 0
   const descriptor = encodeDescriptor({
     m,
     n,
@@ -128,21 +166,83 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning): MatmulPlan {
     addendKind: call.addend === undefined ? 0 : call.addend === 'c' ? 2 : 1,
     method: method[chosen],
     aLayout,
-    bInPlace,
+    bSource: source,
+    packedStep,
+    packColumns,
     mc,
     kc,
     nc,
-    splitColumns,
-    unit,
-    units,
+    unitRows: units.rows,
+    unitColumns: units.columns,
+    rowUnits: units.rowUnits,
+    columnUnits: units.columnUnits,
+    isStaged: isStaged ? 1 : 0,
     scratchStep,
     aScratch,
     bScratch,
   })
-  return { descriptor, scratchBytes: (threads) => threads * scratchStep, method: chosen }
+  const isShared = source === bSource.shared
+  return {
+    descriptor,
+    scratchBytes: (threads) => threads * scratchStep,
+    method: chosen,
+    units,
+    packUnits: isShared ? Math.ceil(n / packColumns) : 0,
+    packedBytes: isShared ? packedStep * k : 0,
+    batch,
+    followers: (options.followers ?? []).map((_, i) => layouts[followerName(i)]!),
+  }
 }
 
-function normalise(call: MatmulCall): Problem {
+const followerName = (index: number): string => `follower ${index}`
+
+function chooseBSource(
+  problem: Problem,
+  tuning: MatmulTuning,
+  kc: number,
+  packedStep: number,
+  { packsBefore = false }: MatmulPlanOptions,
+): number {
+  const { m, n, k, batch } = problem
+  if (canReadB(problem, tuning, kc)) return bSource.inPlace
+  const pays = batch.length === 0 && m >= 4 * tuning.rows && m * n * k >= leastWorkToPack
+  return packsBefore && pays && packedStep * k <= mostPackedBytes ? bSource.shared : bSource.unit
+}
+
+/**
+ * Divides C into rectangles. They are small enough for a dozen or two of them, so that threads come out even, and large enough to read B,
+ * or to pack A and B, not much more often than once.
+ */
+function divide(
+  { m, n, batch }: Problem,
+  chosen: keyof typeof method,
+  source: number,
+  tuning: MatmulTuning,
+  { isStaged = false, wholeRows = false }: MatmulPlanOptions,
+): MatmulUnits {
+  const width = tileColumns(tuning)
+  const batches = batch.reduce((product, extent) => product * extent, 1)
+  const share = (extent: number, multiple: number, least: number, most: number, parts: number) =>
+    Math.min(most, Math.max(least, roundUp(Math.ceil(extent / parts), multiple)))
+  let rows = m
+  let columns = n
+  if (chosen !== 'tiles') columns = share(n, width, chosen === 'axpy' ? 128 : width, 1024, 8)
+  else if (source === bSource.shared) {
+    rows = share(m, tuning.rows, 4 * tuning.rows, 8 * tuning.rows, 24)
+    columns = ncMaximum
+  } else if (source === bSource.inPlace && m > 2 * tuning.rows)
+    rows = share(m, tuning.rows, 4 * tuning.rows, 20 * tuning.rows, 16)
+  else columns = share(n, width, 64, ncMaximum, Math.ceil(8 / batches))
+  if (wholeRows) columns = n
+  columns = Math.min(columns, roundUp(n, width))
+  if (isStaged) rows = Math.min(rows, Math.max(tuning.rows, roundDown(stagedBytes / (4 * columns), tuning.rows)))
+  const isEmpty = m === 0 || n === 0
+  const rowUnits = isEmpty ? 0 : Math.ceil(m / rows)
+  const columnUnits = isEmpty ? 0 : Math.ceil(n / columns)
+  return { count: batches * rowUnits * columnUnits, rows, columns, rowUnits, columnUnits, m, n }
+}
+
+function normalise(call: MatmulCall, followers: readonly MatrixLayout[]): Problem {
   const batch = [...(call.batch ?? [])]
   const sizes = [call.m, call.n, call.k, ...batch]
   if (!sizes.every((size) => Number.isInteger(size) && size >= 0)) {
@@ -162,31 +262,34 @@ function normalise(call: MatmulCall): Problem {
     return { rowStride: layout.rowStride, columnStride: layout.columnStride, batchStrides }
   }
   const addend = call.addend === 'c' ? call.c : (call.addend ?? { rowStride: 0, columnStride: 0 })
-  const layouts = {
+  const layouts: Layouts = {
     a: complete(call.a, 'a'),
     b: complete(call.b, 'b'),
     c: complete(call.c, 'c'),
     addend: complete(addend, 'addend'),
   }
+  followers.forEach((follower, i) => {
+    layouts[followerName(i)] = complete(follower, followerName(i))
+  })
   return { m: call.m, n: call.n, k: call.k, batch, layouts }
 }
 
 /** Drops batch dimensions of size 1, joins neighbours that are one dimension in memory, and makes rows (or columns) of a batch that shares B (or A). */
 function joinBatch(problem: Problem): void {
   const { layouts } = problem
-  const set = (name: OperandName, batchStrides: number[]) => {
-    layouts[name] = { ...layouts[name], batchStrides }
+  const names = Object.keys(layouts)
+  const followers = names.filter((name) => name !== 'a' && name !== 'b')
+  const set = (name: string, batchStrides: number[]) => {
+    layouts[name] = { ...layouts[name]!, batchStrides }
   }
   const remove = (dimension: number) => {
     problem.batch.splice(dimension, 1)
-    for (const name of operandNames) set(name, layouts[name].batchStrides.toSpliced(dimension, 1))
+    for (const name of names) set(name, layouts[name]!.batchStrides.toSpliced(dimension, 1))
   }
   for (let d = problem.batch.length - 1; d >= 0; d--) if (problem.batch[d] === 1) remove(d)
   for (let d = problem.batch.length - 2; d >= 0; d--) {
     const inner = problem.batch[d + 1]!
-    const joins = operandNames.every(
-      (name) => layouts[name].batchStrides[d] === inner * layouts[name].batchStrides[d + 1]!,
-    )
+    const joins = names.every((name) => layouts[name]!.batchStrides[d] === inner * layouts[name]!.batchStrides[d + 1]!)
     if (joins) {
       problem.batch[d + 1] = inner * problem.batch[d]!
       remove(d)
@@ -194,17 +297,17 @@ function joinBatch(problem: Problem): void {
   }
   const last = problem.batch.length - 1
   if (last < 0) return
-  const stride = (name: OperandName) => layouts[name].batchStrides[last]!
-  const extend = (size: 'm' | 'n', along: 'rowStride' | 'columnStride', names: readonly OperandName[]): boolean => {
+  const stride = (name: string) => layouts[name]!.batchStrides[last]!
+  const extend = (size: 'm' | 'n', along: 'rowStride' | 'columnStride', moved: readonly string[]): boolean => {
     const count = problem[size]
-    if (count === 1) for (const name of names) layouts[name] = { ...layouts[name], [along]: stride(name) }
-    else if (!names.every((name) => stride(name) === count * layouts[name][along])) return false
+    if (count === 1) for (const name of moved) layouts[name] = { ...layouts[name]!, [along]: stride(name) }
+    else if (!moved.every((name) => stride(name) === count * layouts[name]![along])) return false
     problem[size] = count * problem.batch[last]!
     remove(last)
     return true
   }
-  if (stride('b') === 0 && extend('m', 'rowStride', ['a', 'c', 'addend'])) return
-  if (stride('a') === 0) extend('n', 'columnStride', ['b', 'c', 'addend'])
+  if (stride('b') === 0 && extend('m', 'rowStride', ['a', ...followers])) return
+  if (stride('a') === 0) extend('n', 'columnStride', ['b', ...followers])
 }
 
 /** True if Cᵀ = Bᵀ · Aᵀ suits the kernels better: columns of C are adjacent then, or C is one row. */
@@ -223,7 +326,8 @@ function swap(problem: Problem): void {
   const { m, n, layouts } = problem
   problem.m = n
   problem.n = m
-  problem.layouts = { a: flip(layouts.b), b: flip(layouts.a), c: flip(layouts.c), addend: flip(layouts.addend) }
+  const flipped = Object.fromEntries(Object.entries(layouts).map(([name, layout]) => [name, flip(layout)]))
+  problem.layouts = { ...flipped, a: flip(layouts.b), b: flip(layouts.a) } as Layouts
 }
 
 function chooseMethod({ m, n, k, layouts: { a, b, c } }: Problem): keyof typeof method {
@@ -254,6 +358,10 @@ function blockSize(size: number, maximum: number, multiple: number): number {
 
 function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple
+}
+
+function roundDown(value: number, multiple: number): number {
+  return Math.floor(value / multiple) * multiple
 }
 
 function align(bytes: number): number {

@@ -1,7 +1,7 @@
 import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder } from '../../assembler/index.ts'
 import { f32x4, i32, select } from '../../assembler/index.ts'
 import type { DescriptorWord } from './descriptor.ts'
-import { strideBytes, word } from './descriptor.ts'
+import { bSource, strideBytes, word } from './descriptor.ts'
 import type { PackFunction } from './pack.ts'
 import { chooseWidth } from './pack.ts'
 import type { PanelFunction, scatterParameters } from './panel.ts'
@@ -19,6 +19,9 @@ export const partParameters = {
   scratch: 'i32',
   m: 'i32',
   n: 'i32',
+  /** Where all of B is packed, if it is, and the column of it that `b` begins with. */
+  packed: 'i32',
+  firstColumn: 'i32',
 } as const
 
 export type PartFunction = FunctionHandle<typeof partParameters, 'void'>
@@ -42,20 +45,23 @@ export function min(a: Expression<'i32'>, b: Expression<'i32'>): Expression<'i32
 
 /**
  * Emits the blocked product of one matrix (Van Zee and van de Geijn, "BLIS", 2015, figure 1): B is packed kc × nc at a time, A mc × kc at a
- * time, and tiles run over the packed parts. Each thread packs for itself. The partial sums over kc are added in order of k.
+ * time, and tiles run over the packed parts. Each unit of work packs for itself, unless all of B is packed before. The partial sums over kc are added
+ * in order of k.
  */
 export function emitTiles(module: ModuleBuilder, tuning: MatmulTuning, parts: TileParts): PartFunction {
   const width = tileColumns(tuning)
   const block = emitBlock(module, tuning, parts)
   return module.function('matmulTiles', partParameters, 'void', (fn, parameters) => {
-    const { descriptor, a, b, addend, c, scratch, m, n } = parameters
+    const { descriptor, a, b, addend, c, scratch, m, n, packed, firstColumn } = parameters
     const load = (name: DescriptorWord) => fn.local('i32', name, word(descriptor, name))
     const stride = (name: DescriptorWord) => fn.local('i32', name, strideBytes(descriptor, name))
     const [k, mc, kc, nc] = [load('k'), load('mc'), load('kc'), load('nc')]
     const [aRow, aColumn] = [stride('aRowStride'), stride('aColumnStride')]
     const [bRow, bColumn] = [stride('bRowStride'), stride('bColumnStride')]
     const [cRow, cColumn] = [stride('cRowStride'), stride('cColumnStride')]
-    const [aLayout, bInPlace] = [load('aLayout'), load('bInPlace')]
+    const [aLayout, source] = [load('aLayout'), load('bSource')]
+    const isInPlace = fn.local('i32', 'isInPlace', i32.eq(source, bSource.inPlace))
+    const packedStep = load('packedStep')
     const bPacked = fn.local('i32', 'bPacked', i32.add(scratch, word(descriptor, 'bScratch')))
     const aPacked = fn.local('i32', 'aPacked', i32.add(scratch, word(descriptor, 'aScratch')))
     const addendRow = fn.local('i32', 'addendRow')
@@ -78,29 +84,27 @@ export function emitTiles(module: ModuleBuilder, tuning: MatmulTuning, parts: Ti
           () => chooseAddend(fn, { added, addendRow, addendColumn }, { descriptor, addend, scratch, j, cRow, cColumn }),
         )
         const bBlock = fn.local('i32', 'bBlock', i32.add(b, i32.add(i32.mul(p, bRow), i32.mul(j, bColumn))))
+        const bTiles = fn.local('i32', 'bTiles', bPacked)
+        const pack = (from: Expression<'i32'>, count: Local<'i32'>) =>
+          fn.call(parts.packB, { source: from, step: bColumn, kStep: bRow, count, k: depth, destination: bPacked })
         fn.if(
-          bInPlace,
+          isInPlace,
           () => {
             // Only columns that do not fill a tile are packed, so that no tile reads beyond them.
             const rest = fn.local('i32', 'rest', i32.remU(columns, width))
-            fn.call(parts.packB, {
-              source: i32.add(bBlock, i32.mul(i32.sub(columns, rest), bColumn)),
-              step: bColumn,
-              kStep: bRow,
-              count: rest,
-              k: depth,
-              destination: bPacked,
-            })
+            pack(i32.add(bBlock, i32.mul(i32.sub(columns, rest), bColumn)), rest)
+            fn.set(bTiles, bBlock)
           },
           () => {
-            fn.call(parts.packB, {
-              source: bBlock,
-              step: bColumn,
-              kStep: bRow,
-              count: columns,
-              k: depth,
-              destination: bPacked,
-            })
+            fn.if(
+              i32.eq(source, bSource.shared),
+              () => {
+                const column = i32.add(firstColumn, j)
+                const within = i32.add(i32.mul(p, packedStep), i32.shl(i32.mul(column, depth), 2))
+                fn.set(bTiles, i32.add(packed, within))
+              },
+              () => pack(bBlock, columns),
+            )
           },
         )
         fn.forRange(0, m, mc, (i) => {
@@ -122,8 +126,8 @@ export function emitTiles(module: ModuleBuilder, tuning: MatmulTuning, parts: Ti
             a: aBlock,
             aStep: select(i32.eq(aLayout, aLayoutCode.rows), aRow, aColumn),
             m: rows,
-            b: select(bInPlace, bBlock, bPacked),
-            bStep: select(bInPlace, bRow, i32.const(0)),
+            b: bTiles,
+            bStep: select(isInPlace, bRow, i32.const(0)),
             bRest: bPacked,
             n: columns,
             k: depth,
