@@ -28,9 +28,11 @@ const fileNames = {
  * ```
  */
 export async function readHuggingFaceGpt(folder: string): Promise<{ model: Gpt; tokenizer: BytePairTokenizer }> {
-  const [config, weights, vocabulary, merges] = (await Promise.all(
-    Object.values(fileNames).map((name) => read(folder, name)),
-  )) as [Buffer, Buffer, Buffer, Buffer]
+  // One after the other: of several files that are missing, the error always names the first.
+  const config = await read(folder, fileNames.config)
+  const weights = await read(folder, fileNames.weights)
+  const vocabulary = await read(folder, fileNames.vocabulary)
+  const merges = await read(folder, fileNames.merges)
   return {
     model: gptFromHuggingFace({ config: config.toString(), weights }),
     tokenizer: bytePairTokenizerFromGpt2Files({ vocabulary: vocabulary.toString(), merges: merges.toString() }),
