@@ -33,7 +33,8 @@ export interface WasmOptions {
   readonly wide?: boolean
   /**
    * Threads that share the work, from 1 to 256: by default as many as the machine has, at most 8. Results do not depend on it.
-   * Browsers use one, and a notice says so: the main thread of a page must not wait for others.
+   * In browsers all of them are workers, so that the page stays responsive; that needs cross-origin isolation, and without it
+   * the calling thread is the only one, as a notice says.
    */
   readonly threads?: number
   /** Bytes up to which the device's memory may grow; at most, and by default, 4 GiB. */
@@ -78,19 +79,19 @@ async function openDevice(options: WasmOptions): Promise<Device<'wasm'> | Unavai
 
 /** A machine with its workers running. If they cannot start, for example where a page forbids it, the calling thread is alone. */
 async function createMachine(variant: Variant, options: WasmOptions, threading: Threading): Promise<Machine> {
-  const { threads, processors, startWorker } = threading
+  const { threads, processors, mayWait, startWorker } = threading
   const { maximumMemoryBytes } = options
   const memory = maximumMemoryBytes === undefined ? {} : { maximumBytes: maximumMemoryBytes }
-  const machine = new Machine(variant, { shared: threads > 1, threads, ...memory })
+  const machine = new Machine(variant, { shared: startWorker !== undefined, threads, ...memory })
   if (!startWorker) return machine
   try {
-    await machine.startThreads(startWorker, processors)
+    await machine.startThreads(startWorker, processors, mayWait)
     return machine
   } catch (error) {
     if (!(error instanceof TesseraError && error.code === 'THREADS')) throw error
     await machine.close()
     notice(error.message)
-    return createMachine(variant, options, { threads: 1, processors })
+    return createMachine(variant, options, { threads: 1, processors, mayWait })
   }
 }
 

@@ -4,7 +4,10 @@ import { liveBuffer, WasmBuffer } from './buffer.ts'
 import { WasmExecutable } from './executable.ts'
 import type { Machine } from './machine.ts'
 
-/** The device of the backend `wasm`: a run is over when the call returns, whatever the number of threads. */
+/**
+ * The device of the backend `wasm`. Where the calling thread is one of those that compute, a run is over when the call returns;
+ * else runs, writes and reads happen in the order in which they were asked for.
+ */
 export class WasmDevice implements Device<'wasm'> {
   readonly backend = 'wasm'
   readonly variant: string
@@ -41,15 +44,13 @@ export class WasmDevice implements Device<'wasm'> {
   write(buffer: DeviceBuffer, bytes: Uint8Array): void {
     this.#machine.requireOpen('write')
     const live = this.#checked(buffer, bytes.length, 'write')
-    this.#machine.memory.bytes.set(bytes, live.address)
+    this.#machine.write(live.address, bytes)
   }
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
     this.#machine.requireOpen('read')
     const { address } = this.#checked(buffer, byteLength, 'read')
-    const copy = new Uint8Array(byteLength)
-    copy.set(this.#machine.memory.bytes.subarray(address, address + byteLength))
-    return copy
+    return this.#machine.read(address, byteLength)
   }
 
   compile(program: SelectedProgram<'wasm'>): WasmExecutable {
@@ -59,6 +60,7 @@ export class WasmDevice implements Device<'wasm'> {
 
   async synchronize(): Promise<void> {
     this.#machine.requireOpen('synchronize')
+    await this.#machine.synchronize()
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import type { DeviceBuffer, Executable, Operand, ProgramBuffer, SelectedProgram 
 import { TesseraError } from '@tessera/core'
 import { bindingSlots, type Linkage, link, measure, type PlannedCall } from '../program/link.ts'
 import { liveBuffer } from './buffer.ts'
-import type { LinkedProgram, Machine } from './machine.ts'
+import type { Bindings, LinkedProgram, Machine } from './machine.ts'
 import { printProgram } from './source.ts'
 
 /** Runs one step as the threads that enter it. Tests play several threads, one after the other. */
@@ -20,7 +20,7 @@ export class WasmExecutable implements Executable {
   readonly #calls: readonly PlannedCall[]
   /** Address of the data of all calls; the counters of units and the bindings table follow it. */
   readonly #data: number
-  readonly #bindings: number
+  readonly #bindings: Bindings
   readonly #linked: LinkedProgram
   /** Bytes that each bound buffer must have. */
   readonly #sizes: readonly number[]
@@ -49,9 +49,13 @@ export class WasmExecutable implements Executable {
     this.#sizes = bound.map((id) => buffers.get(id)!.byteLength)
     this.#donors = bound.map((id) => program.inputs.indexOf(buffers.get(id)!.donatedFrom ?? -1))
     const { counterOffset, counterBytes } = measure(this.#calls)
-    const tableOffset = counterOffset + counterBytes
-    this.#data = memory.allocate(tableOffset + 4 * (bindingSlots.buffers + bound.length))
-    this.#bindings = this.#data + tableOffset
+    const tableWords = bindingSlots.buffers + bound.length
+    this.#data = memory.allocate(counterOffset + counterBytes + 4 * tableWords)
+    this.#bindings = {
+      address: this.#data + counterOffset + counterBytes,
+      words: new Int32Array(counterBytes / 4 + tableWords),
+      wordsAddress: this.#data + counterOffset,
+    }
     try {
       this.#linkage = link(program, this.#calls, library, this.#data)
       library.require(this.#linkage.functions)
@@ -63,7 +67,7 @@ export class WasmExecutable implements Executable {
     this.#calls.forEach(({ plan: { data } }, index) => {
       if (!data) return
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      memory.bytes.set(bytes, this.#data + this.#linkage.dataOffsets[index]!)
+      machine.write(this.#data + this.#linkage.dataOffsets[index]!, bytes)
     })
     machine.reserveWorkspace(this, this.#scratchEnd())
   }
@@ -74,25 +78,30 @@ export class WasmExecutable implements Executable {
   }
 
   async profile(buffers: readonly DeviceBuffer[]): Promise<readonly number[]> {
-    return this.#profile(buffers, (step) => this.#machine.runStep(this.#linked, step, this.#bindings))
+    this.#bind(buffers)
+    return this.#timesOfCalls(await this.#machine.profile(this.#linked, this.#bindings))
   }
 
   /** As `profile`, with a runner that says which threads enter each step. */
   profileSteps(buffers: readonly DeviceBuffer[], runner: StepRunner): number[] {
-    const { runStep } = this.#linked.entries
-    return this.#profile(buffers, (step) => {
-      runner((thread, threads) => runStep(step, this.#bindings, thread, threads))
-    })
-  }
-
-  #profile(buffers: readonly DeviceBuffer[], runStep: (step: number) => void): number[] {
+    const { entries, aloneSteps } = this.#linked
     this.#bind(buffers)
-    const { firstStep } = this.#linkage
-    return this.#calls.map((_, call) => {
+    const { address, words, wordsAddress } = this.#bindings
+    this.#machine.memory.words.set(words, wordsAddress >>> 2)
+    const times = aloneSteps.map((_, step) => {
       const start = performance.now()
-      for (let step = firstStep[call]!; step < firstStep[call + 1]!; step++) runStep(step)
+      runner((thread, threads) => entries!.runStep(step, address, thread, threads))
       return 1000 * (performance.now() - start)
     })
+    return this.#timesOfCalls(times)
+  }
+
+  /** The sums over the steps of each call. */
+  #timesOfCalls(times: readonly number[]): number[] {
+    const { firstStep } = this.#linkage
+    return this.#calls.map((_, call) =>
+      times.slice(firstStep[call]!, firstStep[call + 1]!).reduce((sum, time) => sum + time, 0),
+    )
   }
 
   source(): string {
@@ -107,7 +116,7 @@ export class WasmExecutable implements Executable {
     this.#machine.memory.free(this.#data)
   }
 
-  /** Writes the bindings table. */
+  /** Fills in the bindings table. */
   #bind(buffers: readonly DeviceBuffer[]): void {
     const machine = this.#machine
     machine.requireOpen('run')
@@ -120,9 +129,8 @@ export class WasmExecutable implements Executable {
       )
     }
     const workspace = machine.workspace()
-    const { words } = machine.memory
-    const table = this.#bindings >>> 2
-    words.fill(0, table - this.#linkage.counterBytes / 4, table)
+    const table = this.#linkage.counterBytes / 4
+    const { words } = this.#bindings
     const { arenaBytes } = this.#selected.program
     words[table + bindingSlots.arena] = workspace
     words[table + bindingSlots.sharedScratch] = workspace + roundUp(arenaBytes)

@@ -3,7 +3,9 @@ import { TesseraError } from '@tessera/core'
 import { DeviceMemory, type MemoryOptions } from '../memory/memory.ts'
 import { type FunctionLibrary, functionLibrary } from '../program/library.ts'
 import type { Linkage } from '../program/link.ts'
-import { ThreadPool, type ThreadProgram } from '../threads/pool.ts'
+import type { ThreadProgram } from '../threads/crew.ts'
+import { ThreadPool } from '../threads/pool.ts'
+import { CommandQueue } from '../threads/queue.ts'
 import type { StartWorker } from '../threads/workers.ts'
 import type { Variant } from '../variant.ts'
 
@@ -15,11 +17,20 @@ interface ProgramEntries {
 
 /** A program in its device's memory. */
 export interface LinkedProgram extends ThreadProgram {
-  readonly entries: ProgramEntries
+  /** Absent where the calling thread runs nothing. */
+  readonly entries: ProgramEntries | undefined
   /** For each step whether thread 0 runs it by itself. */
   readonly aloneSteps: readonly boolean[]
   /** True when that is so for all of them. */
   readonly isAlone: boolean
+}
+
+/** What a run puts into the memory: the program's counters, all 0, and after them the table of its bindings. */
+export interface Bindings {
+  /** Where the table is. */
+  readonly address: number
+  readonly words: Int32Array
+  readonly wordsAddress: number
 }
 
 /** What a device and its programs share: the memory, the functions that work on it, and one workspace for all programs. */
@@ -36,6 +47,7 @@ export class Machine {
   readonly sharesAll: boolean
   readonly #imports: Record<string, WebAssembly.ExportValue>
   #pool: ThreadPool | undefined
+  #queue: CommandQueue | undefined
   #workspace: { readonly address: number; readonly byteLength: number } | undefined
   #closed = false
 
@@ -56,11 +68,19 @@ export class Machine {
   /**
    * Starts the workers; without them, the calling thread runs everything.
    * @param processors threads that the machine can run at a time
+   * @param mayWait whether the calling thread is one of the threads, and waits for the others; else all are workers and runs are
+   *   only asked for
    * @throws TesseraError `THREADS` if a worker cannot start
    */
-  async startThreads(startWorker: StartWorker, processors: number): Promise<void> {
-    this.#pool = new ThreadPool({ memory: this.memory.memory, threads: this.threads, processors, startWorker })
-    await this.#pool.ready
+  async startThreads(startWorker: StartWorker, processors: number, mayWait: boolean): Promise<void> {
+    const options = { memory: this.memory.memory, threads: this.threads, processors, startWorker }
+    if (mayWait) {
+      this.#pool = new ThreadPool(options)
+      await this.#pool.ready
+    } else {
+      this.#queue = new CommandQueue(options)
+      await this.#queue.ready
+    }
   }
 
   async close(): Promise<void> {
@@ -68,6 +88,26 @@ export class Machine {
     this.#instances.clear()
     this.#needs.clear()
     await this.#pool?.close()
+    await this.#queue?.close()
+  }
+
+  /** Puts bytes into the memory, after the runs asked for so far. */
+  write(address: number, bytes: Uint8Array): void {
+    if (this.#queue && !this.#queue.isIdle) this.#queue.write(address, bytes)
+    else this.memory.bytes.set(bytes, address)
+  }
+
+  /** A copy of the memory after the runs asked for so far. */
+  async read(address: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#queue) return this.#queue.read(address, byteLength)
+    const copy = new Uint8Array(byteLength)
+    copy.set(this.memory.bytes.subarray(address, address + byteLength))
+    return copy
+  }
+
+  /** Resolves when the runs asked for so far are over. */
+  async synchronize(): Promise<void> {
+    await this.#queue?.read(0, 0)
   }
 
   /**
@@ -77,31 +117,47 @@ export class Machine {
   instantiate({ module: builder, functions, aloneSteps }: Linkage, sharedWork: number): LinkedProgram {
     const module = new WebAssembly.Module(builder.toBytes())
     const imports = functions.map(({ name }) => ({ name, module: this.library.get(name).module }))
+    const isAlone = aloneSteps.every((alone) => alone)
+    const program = { module, imports, aloneSteps, isAlone, sharedWork }
+    if (this.#queue) return { ...program, entries: undefined }
     const library: Record<string, WebAssembly.ExportValue> = {}
     for (const { name, module } of imports) library[name] = this.#instanceOf(module).exports[name]!
     const { exports } = new WebAssembly.Instance(module, { device: this.#imports, library })
-    const isAlone = aloneSteps.every((alone) => alone)
-    return { module, imports, entries: exports as unknown as ProgramEntries, aloneSteps, isAlone, sharedWork }
+    return { ...program, entries: exports as unknown as ProgramEntries }
   }
 
   /** Runs a program on all threads that it is worth. */
-  run(program: LinkedProgram, bindings: number): void {
+  run(program: LinkedProgram, bindings: Bindings): void {
+    const { address, words, wordsAddress } = bindings
     const { entries, isAlone } = program
-    if (this.#pool && !isAlone) this.#pool.run(program, -1, bindings, (threads) => entries.run(bindings, 0, threads))
-    else entries.run(bindings, 0, 1)
+    if (!entries) {
+      this.#queue!.run({ program, ...bindings, words: words.slice() }, isAlone)
+      return
+    }
+    this.memory.words.set(words, wordsAddress >>> 2)
+    if (this.#pool && !isAlone) this.#pool.run(program, -1, address, (threads) => entries.run(address, 0, threads))
+    else entries.run(address, 0, 1)
   }
 
-  /** Runs one step of a program likewise. */
-  runStep(program: LinkedProgram, step: number, bindings: number): void {
+  /** Runs a program step by step likewise. @returns the microseconds of each step */
+  async profile(program: LinkedProgram, bindings: Bindings): Promise<readonly number[]> {
+    const { address, words, wordsAddress } = bindings
     const { entries, aloneSteps } = program
-    if (this.#pool && !aloneSteps[step])
-      this.#pool.run(program, step, bindings, (threads) => entries.runStep(step, bindings, 0, threads))
-    else entries.runStep(step, bindings, 0, 1)
+    if (!entries) return this.#queue!.profile({ program, ...bindings, words: words.slice() }, aloneSteps)
+    this.memory.words.set(words, wordsAddress >>> 2)
+    return aloneSteps.map((isAlone, step) => {
+      const start = performance.now()
+      if (this.#pool && !isAlone)
+        this.#pool.run(program, step, address, (threads) => entries.runStep(step, address, 0, threads))
+      else entries.runStep(step, address, 0, 1)
+      return 1000 * (performance.now() - start)
+    })
   }
 
   /** Gives back what is kept for a program. */
   forget(program: LinkedProgram): void {
     this.#pool?.forget(program)
+    this.#queue?.forget(program)
   }
 
   /** States how much workspace a program needs: memory whose content does not outlive a run, so that all programs share it. */

@@ -13,6 +13,8 @@ export const layout = {
   commandMessages: 208,
   /** The crew of workers that is meant; those of an earlier one go. */
   crew: 212,
+  /** Messages that a leading worker is done with. */
+  completed: 216,
   /** Workers that are done with the command. */
   finished: 256,
   /** 0, or 1 + the number of the first thread that failed: all others stop at their next barrier. */

@@ -12,7 +12,7 @@ export const threaded = (variant: Variant, threads: number): Backend => ({
     const machine = new Machine(variant, { shared: true, threads, sharesAll: true })
     const startWorker = await workerStarter()
     if (typeof startWorker !== 'function') throw new Error(startWorker.unavailable)
-    await machine.startThreads(startWorker, await availableThreads())
+    await machine.startThreads(startWorker, await availableThreads(), true)
     return new WasmDevice(machine)
   },
 })
