@@ -1,9 +1,10 @@
-import { pad, reshape, slice } from './build.ts'
+import { full, pad, reshape, slice } from './build.ts'
 import type { Node } from './node.ts'
 import type { Shape } from './shape.ts'
 
 /** Puts elements back to `starts + k · steps` of a zero tensor of `shape`: the transpose of `slice`. Steps may be negative. */
 export function unslice(x: Node, shape: Shape, starts: readonly number[], steps: readonly number[]): Node {
+  if (x.shape.includes(0)) return full(shape, 0, x.dtype)
   let result = x
   let first = [...starts]
   if (steps.some((step) => step < 0)) {

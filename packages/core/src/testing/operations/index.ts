@@ -1,5 +1,17 @@
 import type { OpTest } from './op-test.ts'
+import { activationTests } from './tables/activations.ts'
 import { elementwiseTests } from './tables/elementwise.ts'
+import { indexingTests } from './tables/indexing.ts'
+import { movementTests } from './tables/movement.ts'
+import { reductionTests } from './tables/reductions.ts'
+import { sequenceTests } from './tables/sequences.ts'
 
 /** The tests of core's ops, by topic. */
-export const opTests: readonly OpTest[] = [...elementwiseTests]
+export const opTests: readonly OpTest[] = [
+  ...elementwiseTests,
+  ...activationTests,
+  ...reductionTests,
+  ...sequenceTests,
+  ...movementTests,
+  ...indexingTests,
+]
