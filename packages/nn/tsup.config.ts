@@ -1,3 +1,3 @@
 import { tesseraPackage } from '../../tooling/tsup/preset.ts'
 
-export default tesseraPackage({ index: 'src/index.ts', node: 'src/node/index.ts' })
+export default tesseraPackage({ index: 'src/index.ts', data: 'src/data/index.ts', node: 'src/node/index.ts' })
