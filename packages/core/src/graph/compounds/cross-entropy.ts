@@ -1,10 +1,13 @@
 import { ShapeError } from '../../errors.ts'
 import type { OpDefinition } from '../../plugin/contract.ts'
 import {
+  add,
   axisIndex,
   binary,
   cast,
   exp,
+  gather,
+  linearIndex,
   log,
   maximumOf,
   multiply,
@@ -16,7 +19,7 @@ import {
 } from '../build.ts'
 import { createNode, formatSpec, type Node } from '../node.ts'
 import type { Empty } from '../operations.ts'
-import { sameShape } from '../shape.ts'
+import { sameShape, sizeOf } from '../shape.ts'
 import { lastAxis, requireRow, sumLast } from './rows.ts'
 
 /** Attributes of the ops in this file. */
@@ -39,12 +42,17 @@ export const crossEntropy: OpDefinition<'crossEntropy'> = {
     return [{ shape: targets.shape, dtype: row.dtype }]
   },
   lower: ([logits, targets]) => {
-    const { shifted, total, isTarget, inRange } = crossEntropyParts(logits!, targets!)
-    const picked = sumLast(where(isTarget, shifted, 0))
-    return [reshape(where(inRange, subtract(log(total), picked), Number.NaN), targets!.shape)]
+    const { largest, total, column, inRange } = crossEntropyParts(logits!, targets!)
+    // One look-up for each row: a comparison with every class would cost as much as the exponentials.
+    const classes = logits!.shape.at(-1)!
+    const place = add(reshape(column, targets!.shape), multiply(linearIndex(targets!.shape), classes))
+    const picked = reshape(gather(reshape(logits!, [sizeOf(logits!.shape)]), place, 0), column.shape)
+    const loss = subtract(log(total), subtract(picked, largest))
+    return [reshape(where(inRange, loss, Number.NaN), targets!.shape)]
   },
   vjp: ({ inputs: [logits, targets], cotangents: [gradient] }) => {
-    const { exponentials, total, isTarget } = crossEntropyParts(logits!, targets!)
+    const { exponentials, total, column } = crossEntropyParts(logits!, targets!)
+    const isTarget = binary('equal', axisIndex(logits!.shape, lastAxis(logits!)), column)
     const probabilities = multiply(exponentials, reciprocal(total))
     const weight = reshape(gradient!, total.shape)
     return [multiply(subtract(probabilities, cast(isTarget, logits!.dtype)), weight), undefined]
@@ -54,10 +62,9 @@ export const crossEntropy: OpDefinition<'crossEntropy'> = {
 
 function crossEntropyParts(logits: Node, targets: Node) {
   const classes = logits.shape.at(-1)!
-  const shifted = subtract(logits, stopGradient(maximumOf(logits, lastAxis(logits))))
-  const exponentials = exp(shifted)
+  const largest = stopGradient(maximumOf(logits, lastAxis(logits)))
+  const exponentials = exp(subtract(logits, largest))
   const column = reshape(cast(targets, 'i32'), [...targets.shape, 1])
-  const isTarget = binary('equal', axisIndex(logits.shape, lastAxis(logits)), column)
   const inRange = binary('and', binary('lessEqual', 0, column), binary('less', column, classes))
-  return { shifted, exponentials, total: sumLast(exponentials), isTarget, inRange }
+  return { largest, exponentials, total: sumLast(exponentials), column, inRange }
 }
