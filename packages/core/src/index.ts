@@ -33,6 +33,7 @@ export type {
   Device,
   DeviceBuffer,
   Executable,
+  HostTensor,
   JvpContext,
   Kernel,
   KernelLayouts,
@@ -88,6 +89,8 @@ export {
 export type { AttentionOptions } from './tensor/attention.ts'
 export { attention } from './tensor/attention.ts'
 export { checkpoint } from './tensor/checkpoint.ts'
+export type { ScanOptions } from './tensor/control.ts'
+export { cond, forLoop, scan, whileLoop } from './tensor/control.ts'
 export type { ConvolutionOptions, TransposedConvolutionOptions } from './tensor/convolution.ts'
 export {
   conv1d,

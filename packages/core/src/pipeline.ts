@@ -8,6 +8,9 @@ import type { Device, Kernel, Pass } from './plugin/contract.ts'
 import { schedule } from './schedule/schedule.ts'
 import { kernelLayouts, kernelTakes } from './select/compound.ts'
 import { type Selection, type SelectionRules, selectKernel, selectKernels } from './select/select.ts'
+import { type CompiledStages, compileStages } from './stages/compile.ts'
+import { isStaged } from './stages/stage-ops.ts'
+import { trimScans } from './stages/trim.ts'
 
 export interface PipelineOptions {
   readonly device: Device
@@ -27,10 +30,16 @@ export interface StageReport {
   readonly graph?: () => string
 }
 
-export interface Compiled {
+/** One program, or several with loops, branches and host ops between them. */
+export type Compiled = CompiledProgram | CompiledStages
+
+export interface CompiledProgram {
+  readonly kind: 'program'
   readonly selection: Selection
   /** Leaves in the order in which they are bound. */
   readonly leaves: readonly Node[]
+  /** For each output the leaf whose memory it takes over, or −1. */
+  readonly donors: readonly number[]
   /** Most bytes of temporaries alive at once. */
   readonly liveBytes: number
 }
@@ -40,16 +49,28 @@ export type DonorsOf = (leaves: readonly Node[]) => readonly (number | undefined
 
 /** From a recorded graph to a program with a kernel for each call: one stage a line. */
 export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: PipelineOptions): Compiled {
-  const { device, kernels, rules, fuse } = options
-  const lowered = onGraph('lower', options, () =>
-    lower(recorded, (node) => kernelTakes(node, kernels, device.limits, rules)),
-  )
+  const { device, kernels, rules } = options
+  const isWhole = (node: Node) => kernelTakes(node, kernels, device.limits, rules)
+  const isStageOp = (node: Node) =>
+    isStaged(node) || (node.definition.host !== undefined && !node.definition.lower && !isWhole(node))
+  const used = onGraph('trim', options, () => trimScans(recorded))
+  const lowered = onGraph('lower', options, () => lower(used, (node) => isStageOp(node) || isWhole(node)))
   const simple = onGraph('simplify', options, () => simplify(lowered))
   const rewritten = options.passes.reduce((graph, pass) => onGraph(pass.name, options, () => pass.run(graph)), simple)
   const normal = onGraph('normalize', options, () => simplify(normalize(rewritten)))
-  const leaves = topologicalOrder(normal.outputs).filter((node) => node.op === 'leaf')
+  if (!topologicalOrder(normal.outputs).some(isStageOp)) return compileProgram(normal, donorsOf, options)
+  return compileStages(normal, donorsOf, isStageOp, {
+    recorded: (graph, donors) => compileGraph(graph, donors, options),
+    normal: (graph, donors) => compileProgram(graph, donors, options),
+  })
+}
+
+/** From a normalised graph of primitives to a program. */
+function compileProgram(graph: Graph, donorsOf: DonorsOf, options: PipelineOptions): CompiledProgram {
+  const { device, kernels, rules, fuse } = options
+  const leaves = topologicalOrder(graph.outputs).filter((node) => node.op === 'leaf')
   const planned = timed('schedule', options, () =>
-    schedule(normal, {
+    schedule(graph, {
       inputs: leaves,
       donors: donorsOf(leaves),
       limits: device.limits,
@@ -64,7 +85,9 @@ export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: Pipel
   const selection = timed('select', options, () =>
     selectKernels(planned.program, device.backend, kernels, device.limits, rules),
   )
-  return { selection, leaves, liveBytes: planned.liveBytes }
+  const { program } = planned
+  const donors = program.outputs.map((id) => program.inputs.indexOf(program.buffers[id]!.donatedFrom ?? -1))
+  return { kind: 'program', selection, leaves, donors, liveBytes: planned.liveBytes }
 }
 
 function onGraph(stage: string, options: PipelineOptions, run: () => Graph): Graph {

@@ -48,6 +48,10 @@ export class WasmDevice implements Device<'wasm'> {
   }
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.readNow(buffer, byteLength)
+  }
+
+  readNow(buffer: DeviceBuffer, byteLength: number): Uint8Array<ArrayBuffer> {
     this.#machine.requireOpen('read')
     const { address } = this.#checked(buffer, byteLength, 'read')
     return this.#machine.read(address, byteLength)

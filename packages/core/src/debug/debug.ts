@@ -22,11 +22,11 @@ export function debugStages(level: number, log: (line: string) => void): ((repor
 export function reportRun(
   name: string,
   compiled: Compiled,
-  executable: Executable,
+  executable: Pick<Executable, 'profile'>,
   buffers: readonly DeviceBuffer[],
   { log }: { readonly log: (line: string) => void },
-): void {
-  executable.profile(buffers).then(
+): Promise<void> {
+  return executable.profile(buffers).then(
     (microseconds) => log(formatCallTimes(name, compiled, microseconds)),
     (error) => log(`tessera: ${name} failed: ${error}`),
   )

@@ -1,9 +1,11 @@
+import { formatSpec } from '../graph/node.ts'
 import type { OpAttributes } from '../graph/operations.ts'
 import { formatShape } from '../graph/shape.ts'
 import { isRowMajor } from '../graph/view.ts'
-import type { Compiled } from '../pipeline.ts'
+import type { Compiled, CompiledProgram } from '../pipeline.ts'
 import type { Device } from '../plugin/contract.ts'
 import type { OpCall } from '../schedule/program.ts'
+import type { CompiledStages } from '../stages/compile.ts'
 
 /** What a call does, in a line: op, shapes, and for loops what runs in them. */
 export function describeCall(call: OpCall): string {
@@ -26,8 +28,17 @@ function describeBody(body: OpAttributes['fused']): string {
 
 const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`
 
-/** Calls, the kernels that won and those that did not, and the memory plan. */
-export function explainProgram(name: string, { selection, liveBytes }: Compiled, device: Device): string {
+/** Calls, the kernels that won and those that did not, and the memory plan; of each program, where there are several. */
+export function explainProgram(name: string, compiled: Compiled, device: Device): string {
+  const where = `${device.backend} (${device.variant}, ${device.threads} thread${device.threads === 1 ? '' : 's'})`
+  return [`${name} on ${where}`, ...explainCompiled(compiled)].join('\n')
+}
+
+function explainCompiled(compiled: Compiled): string[] {
+  return compiled.kind === 'stages' ? explainStages(compiled) : explainCalls(compiled)
+}
+
+function explainCalls({ selection, liveBytes }: CompiledProgram): string[] {
   const { program, calls } = selection
   const counts = new Map<string, number>()
   for (const { kernel } of calls) counts.set(kernel.name, (counts.get(kernel.name) ?? 0) + 1)
@@ -39,16 +50,45 @@ export function explainProgram(name: string, { selection, liveBytes }: Compiled,
     return `  ${String(i).padStart(4)}  ${kernel.name.padEnd(24)} ${estimatedMicroseconds.toFixed(1).padStart(9)} µs  ${describeCall(call)}${rest}`
   })
   return [
-    `${name} on ${device.backend} (${device.variant}, ${device.threads} thread${device.threads === 1 ? '' : 's'})`,
     `${calls.length} calls: ${[...counts].map(([kernel, count]) => `${count} × ${kernel}`).join(', ')}`,
     `memory: ${kibibytes(program.arenaBytes)} for temporaries, of which at most ${kibibytes(liveBytes)} are in use at once`,
     'call  kernel                    estimated  what',
     ...lines,
-  ].join('\n')
+  ]
+}
+
+function explainStages({ steps, slots }: CompiledStages): string[] {
+  const indented = (compiled: Compiled) => explainCompiled(compiled).map((line) => `    ${line}`)
+  const bytes = slots.reduce((sum, size) => sum + size, 0)
+  return [
+    `${steps.length} steps: ${steps.map(({ kind }) => kind).join(', ')}`,
+    `memory: ${kibibytes(bytes)} for arguments, results and what goes from step to step`,
+    ...steps.flatMap((step, i) => {
+      switch (step.kind) {
+        case 'program':
+          return [`step ${i}: program`, ...indented(step.compiled)]
+        case 'host':
+          return [`step ${i}: ${step.node.op} on the host, ${step.node.outputs.map(formatSpec).join(', ')}`]
+        case 'branch':
+          return [
+            `step ${i}: one of two functions`,
+            ...indented(step.whenTrue.compiled),
+            ...indented(step.whenFalse.compiled),
+          ]
+        default: {
+          const times = typeof step.times === 'number' ? `${step.times} times` : 'while a condition holds'
+          const apart = step.alternating.length > 0 ? `, ${step.alternating.length} values change places` : ''
+          return [`step ${i}: loop, ${times}${apart}`, ...indented(step.body.compiled)]
+        }
+      }
+    }),
+  ]
 }
 
 /** The calls with their operands and where these lie. */
-export function formatSchedule(name: string, { selection, liveBytes }: Compiled): string {
+export function formatSchedule(name: string, compiled: Compiled): string {
+  if (compiled.kind === 'stages') return [`tessera: ${name}:`, ...explainStages(compiled)].join('\n')
+  const { selection, liveBytes } = compiled
   const { program } = selection
   const place = (buffer: number) => {
     const { role, offset, donatedFrom } = program.buffers[buffer]!
@@ -63,8 +103,10 @@ export function formatSchedule(name: string, { selection, liveBytes }: Compiled)
 }
 
 /** Measured beside estimated time of each call, the longest first. */
-export function formatCallTimes(name: string, { selection }: Compiled, microseconds: readonly number[]): string {
+export function formatCallTimes(name: string, compiled: Compiled, microseconds: readonly number[]): string {
   const total = microseconds.reduce((sum, time) => sum + time, 0)
+  if (compiled.kind === 'stages') return `tessera: ${name}: ${total.toFixed(0)} µs in ${compiled.steps.length} steps`
+  const { selection } = compiled
   const order = microseconds.map((_, i) => i).sort((a, b) => microseconds[b]! - microseconds[a]!)
   const lines = order.map((i) => {
     const { call, kernel, estimatedMicroseconds } = selection.calls[i]!

@@ -98,6 +98,28 @@ export type PrimitiveName = keyof PrimitiveAttributes
 export interface ControlAttributes {
   /** The function's outputs; its values are computed again for the gradient instead of being kept. */
   checkpoint: { readonly body: Subgraph }
+  /**
+   * A body applied `length` times. Inputs: initial carries, sequences `[length, ...]`, and what all steps share. The body takes carries,
+   * an element of each sequence and what is shared; it gives the next carries and the elements of the results `[length, ...]`. Outputs:
+   * the last carries, then the results.
+   */
+  scan: {
+    readonly body: Subgraph
+    readonly length: number
+    readonly carries: number
+    readonly sequences: number
+    /** Steps run from the last element to the first. */
+    readonly reverse: boolean
+    /** Whether the steps are written out in the program; by default when that is cheaper. */
+    readonly unroll?: boolean
+  }
+  /**
+   * Inputs: initial carries, then what all steps share; both functions take the same. Outputs the first carries for which `condition`
+   * (bool scalar) is false.
+   */
+  whileLoop: { readonly condition: Subgraph; readonly body: Subgraph; readonly carries: number }
+  /** Inputs: a bool scalar, then what both functions take. Outputs those of the function that it chooses; only that one runs. */
+  cond: { readonly whenTrue: Subgraph; readonly whenFalse: Subgraph }
 }
 
 /** What only the scheduler makes: one loop nest that computes many elementwise ops and reductions together. */

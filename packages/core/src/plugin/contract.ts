@@ -39,6 +39,20 @@ export interface OpDefinition<Op extends OpName = OpName> {
    * function: the definition is batched instead, op by op.
    */
   batch?(context: BatchContext<Op>): readonly Node[] | undefined
+  /**
+   * Computes the outputs on the host, for what has no useful form in primitives: the inputs are read from the device, and the
+   * outputs written back. Used where the op has no `lower` and no kernel takes the call.
+   */
+  host?(
+    inputs: readonly HostTensor[],
+    attributes: OpAttributes[Op],
+    outputs: readonly TensorSpec[],
+  ): readonly TypedArray[]
+}
+
+/** A tensor's data on the host, in row-major order. */
+export interface HostTensor extends TensorSpec {
+  readonly data: TypedArray
 }
 
 export interface JvpContext<Op extends OpName = OpName> {
@@ -157,6 +171,8 @@ export interface Device<B extends BackendName = BackendName> {
   write(buffer: DeviceBuffer, bytes: Uint8Array): void
   /** A copy of the buffer's first `byteLength` bytes, after every run asked for so far. */
   read(buffer: DeviceBuffer, byteLength: number): Promise<Uint8Array<ArrayBuffer>>
+  /** As `read`, at once: for devices whose runs have ended when `run` returns. Loops and host ops then wait for nothing. */
+  readNow?(buffer: DeviceBuffer, byteLength: number): Uint8Array<ArrayBuffer>
   compile(program: SelectedProgram<B>): Executable
   /** Resolves when every run asked for so far has ended. */
   synchronize(): Promise<void>

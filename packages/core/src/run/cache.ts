@@ -1,10 +1,10 @@
 import type { Node } from '../graph/node.ts'
 import type { Compiled } from '../pipeline.ts'
-import type { Executable } from '../plugin/contract.ts'
+import type { Runnable } from './staged.ts'
 
 export interface CachedProgram {
   readonly compiled: Compiled
-  readonly executable: Executable
+  readonly executable: Runnable
   /** For each leaf of the program, its place among the leaves of the recorded graph. */
   readonly leafOrder: readonly number[]
   readonly outputs: readonly ProgramOutput[]

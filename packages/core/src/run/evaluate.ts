@@ -8,7 +8,9 @@ import { structureKey } from '../graph/subgraph.ts'
 import { compileGraph, type DonorsOf } from '../pipeline.ts'
 import type { Device } from '../plugin/contract.ts'
 import type { CachedProgram } from './cache.ts'
+import { inOrder, settled } from './order.ts'
 import { type RuntimeState, runtimeState } from './runtime.ts'
+import { makeRunnable } from './staged.ts'
 import {
   createStorage,
   deviceOf,
@@ -71,6 +73,7 @@ export async function readNode(node: Node): Promise<{ node: Node; data: TypedArr
       data: new array(value.data.buffer.slice(value.data.byteOffset, value.data.byteOffset + value.data.byteLength)),
     }
   const { device } = runtimeState(deviceOf([computed])).runtime
+  await settled(device)
   const bytes = await device.read(storageOf(computed, device).buffer, bytesOf(node))
   return { node: computed, data: new array(bytes.buffer, bytes.byteOffset, sizeOf(node.shape)) }
 }
@@ -131,22 +134,16 @@ function compile(
 ): CachedProgram {
   const compiled = compileGraph({ outputs }, donorsOf, state.pipeline)
   const { device } = state.runtime
-  const executable = device.compile(compiled.selection)
+  const executable = makeRunnable(compiled, device)
   if (state.debug >= 3) state.log(formatSchedule(name, compiled))
   if (state.debug >= 4 && executable.source) state.log(executable.source())
-  const { program } = compiled.selection
   return {
     compiled,
     executable,
     leafOrder: compiled.leaves.map((node) => leaves.indexOf(node)),
-    outputs: program.outputs.map((id, i) => {
-      const { donatedFrom } = program.buffers[id]!
+    outputs: compiled.donors.map((donor, i) => {
       const { shape, dtype } = outputs[i]!
-      return {
-        model: leaf(shape, dtype),
-        bytes: bytesOf(outputs[i]!),
-        donor: donatedFrom === undefined ? -1 : program.inputs.indexOf(donatedFrom),
-      }
+      return { model: leaf(shape, dtype), bytes: bytesOf(outputs[i]!), donor }
     }),
   }
 }
@@ -170,8 +167,11 @@ function execute(
       if (donor < 0) fresh.push(createStorage(device, device.allocate(bytes)))
       buffers.push(donor < 0 ? fresh.at(-1)!.buffer : buffers[donor]!)
     }
-    if (state.debug >= 2) reportRun(name, compiled, executable, buffers, state)
-    else executable.run(buffers)
+    inOrder(device, () => {
+      if (state.debug < 2) return executable.run(buffers)
+      const reported = reportRun(name, compiled, executable, buffers, state)
+      return device.readNow ? undefined : reported
+    })
   } catch (error) {
     for (const storage of fresh) release(storage)
     throw error

@@ -5,6 +5,7 @@ import type { PipelineOptions } from '../pipeline.ts'
 import type { Device, Plugin } from '../plugin/contract.ts'
 import { Registry } from '../plugin/registry.ts'
 import { ProgramCache } from './cache.ts'
+import { settled } from './order.ts'
 import { referenceBackend, referenceKernels } from './reference/index.ts'
 import { forgetDevice } from './storage.ts'
 
@@ -119,8 +120,13 @@ function activate(device: Device, registry: Registry, options: RuntimeOptions): 
     makeCurrent: () => {
       current = runtime
     },
-    synchronize: () => device.synchronize(),
+    synchronize: async () => {
+      await settled(device)
+      await device.synchronize()
+    },
     close: async () => {
+      // What failed has nobody left to be told.
+      await settled(device).catch(() => {})
       if (current === runtime) current = undefined
       states.get(device)?.cache.clear()
       states.delete(device)

@@ -2,6 +2,7 @@ import { TesseraError } from '../errors.ts'
 import type { TypedArray } from '../graph/format.ts'
 import type { Node } from '../graph/node.ts'
 import type { Device, DeviceBuffer } from '../plugin/contract.ts'
+import { inOrder } from './order.ts'
 
 /** A device's buffer until it is freed: what the garbage collector is told to give back, so it must not refer to its owner. */
 interface Allocation {
@@ -79,7 +80,11 @@ export function release(storage: Storage): void {
 
 function freeAllocation(allocation: Allocation): void {
   allocation.isLive = false
-  if (!closed.has(allocation.device)) allocation.device.free(allocation.buffer)
+  const { device, buffer } = allocation
+  // What waits in the queue may still use the buffer.
+  inOrder(device, () => {
+    if (!closed.has(device)) device.free(buffer)
+  })
 }
 
 const closed = new WeakSet<Device>()

@@ -123,6 +123,10 @@ class HostDevice<B extends HostBackendName> implements Device<B> {
   }
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.readNow(buffer, byteLength)
+  }
+
+  readNow(buffer: DeviceBuffer, byteLength: number): Uint8Array<ArrayBuffer> {
     const { memory } = this.#ledger.requireBytes(buffer, byteLength, 'read')
     return new Uint8Array(memory!.slice(0, byteLength))
   }

@@ -90,6 +90,11 @@ function openNullDevice(): NullDevice {
       counts.bytesRead += byteLength
       return new Uint8Array(byteLength)
     },
+    readNow: (buffer, byteLength) => {
+      ledger.requireBytes(buffer, byteLength, 'read')
+      counts.bytesRead += byteLength
+      return new Uint8Array(byteLength)
+    },
     compile,
     synchronize: async () => ledger.requireOpen('synchronize'),
     close: async () => ledger.close(),
