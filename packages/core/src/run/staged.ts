@@ -35,7 +35,8 @@ export function makeRunnable(compiled: Compiled, device: Device): Runnable {
 
 /** A function that may have to wait for data, on buffers for its leaves and outputs. */
 interface Callable {
-  run(buffers: readonly DeviceBuffer[]): Steps
+  /** The rest of the run, where there is anything to wait for. */
+  run(buffers: readonly DeviceBuffer[]): Steps | undefined
   dispose(): void
 }
 
@@ -43,8 +44,9 @@ function makeCallable(compiled: Compiled, device: Device): Callable {
   if (compiled.kind === 'stages') return new StagedExecutable(compiled, device).callable
   const executable = device.compile(compiled.selection)
   return {
-    *run(buffers) {
+    run: (buffers) => {
       executable.run(buffers)
+      return undefined
     },
     dispose: () => executable.dispose(),
   }
@@ -197,8 +199,9 @@ function makeStep(step: CompiledStep, { slots: sizes }: CompiledStages, device: 
   }
 }
 
-function runCall({ callable, inputs, outputs }: BoundCall, slots: Slots): Steps {
-  return callable.run([...inputs, ...outputs].map((slot) => slots[slot]!))
+function* runCall({ callable, inputs, outputs }: BoundCall, slots: Slots): Steps {
+  const rest = callable.run([...inputs, ...outputs].map((slot) => slots[slot]!))
+  if (rest) yield* rest
 }
 
 function* runOnHost(
@@ -258,7 +261,8 @@ function* runLoop(
         const [goesOn] = yield { buffer: slots[times.predicate]!, byteLength: 1 }
         if (!goesOn) break
       }
-      yield* body.callable.run(buffers)
+      const rest = body.callable.run(buffers)
+      if (rest) yield* rest
       for (const { written, read } of pairs) [buffers[written], buffers[read]] = [buffers[read]!, buffers[written]!]
     }
     for (const pair of pairs) {
