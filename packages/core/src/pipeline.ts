@@ -7,8 +7,9 @@ import { simplify } from './passes/simplify.ts'
 import type { Device, Kernel, Pass } from './plugin/contract.ts'
 import { schedule } from './schedule/schedule.ts'
 import { kernelLayouts, kernelTakes } from './select/compound.ts'
-import { type Selection, type SelectionRules, selectKernel, selectKernels } from './select/select.ts'
-import { type CompiledStages, compileStages } from './stages/compile.ts'
+import { type SelectionRules, selectKernel, selectKernels } from './select/select.ts'
+import { compileStages } from './stages/compile.ts'
+import type { Compiled, CompiledProgram, DonorsOf } from './stages/compiled.ts'
 import { isStaged } from './stages/stage-ops.ts'
 import { trimScans } from './stages/trim.ts'
 
@@ -29,23 +30,6 @@ export interface StageReport {
   /** The graph that the stage gave, as text. */
   readonly graph?: () => string
 }
-
-/** One program, or several with loops, branches and host ops between them. */
-export type Compiled = CompiledProgram | CompiledStages
-
-export interface CompiledProgram {
-  readonly kind: 'program'
-  readonly selection: Selection
-  /** Leaves in the order in which they are bound. */
-  readonly leaves: readonly Node[]
-  /** For each output the leaf whose memory it takes over, or −1. */
-  readonly donors: readonly number[]
-  /** Most bytes of temporaries alive at once. */
-  readonly liveBytes: number
-}
-
-/** For each output of a graph, the position among the leaves of the one whose memory it may take over. */
-export type DonorsOf = (leaves: readonly Node[]) => readonly (number | undefined)[]
 
 /** From a recorded graph to a program with a kernel for each call: one stage a line. */
 export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: PipelineOptions): Compiled {

@@ -1,5 +1,6 @@
-import type { Compiled, StageReport } from '../pipeline.ts'
+import type { StageReport } from '../pipeline.ts'
 import type { DeviceBuffer, Executable } from '../plugin/contract.ts'
+import type { Compiled } from '../stages/compiled.ts'
 import { formatCallTimes } from './explain.ts'
 
 /** The number in the environment variable `TESSERA_DEBUG`, or in a global of that name; 0 without one. */

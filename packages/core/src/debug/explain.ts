@@ -2,10 +2,10 @@ import { formatSpec } from '../graph/node.ts'
 import type { OpAttributes } from '../graph/operations.ts'
 import { formatShape } from '../graph/shape.ts'
 import { isRowMajor } from '../graph/view.ts'
-import type { Compiled, CompiledProgram } from '../pipeline.ts'
+
 import type { Device } from '../plugin/contract.ts'
 import type { OpCall } from '../schedule/program.ts'
-import type { CompiledStages } from '../stages/compile.ts'
+import type { Compiled, CompiledProgram, CompiledStages } from '../stages/compiled.ts'
 
 /** What a call does, in a line: op, shapes, and for loops what runs in them. */
 export function describeCall(call: OpCall): string {

@@ -1,5 +1,5 @@
 import type { Node } from '../graph/node.ts'
-import type { Compiled } from '../pipeline.ts'
+import type { Compiled } from '../stages/compiled.ts'
 import type { Runnable } from './staged.ts'
 
 export interface CachedProgram {

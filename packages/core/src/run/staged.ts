@@ -2,9 +2,8 @@ import { TesseraError } from '../errors.ts'
 import { formatOf } from '../graph/format.ts'
 import { formatSpec, type Node } from '../graph/node.ts'
 import { sizeOf } from '../graph/shape.ts'
-import type { Compiled } from '../pipeline.ts'
 import type { Device, DeviceBuffer, Executable } from '../plugin/contract.ts'
-import type { CompiledCall, CompiledStages, CompiledStep } from '../stages/compile.ts'
+import type { Compiled, CompiledCall, CompiledStages, CompiledStep } from '../stages/compiled.ts'
 import { inOrder } from './order.ts'
 
 /** What a step asks for: the first bytes of a buffer, after all that ran before. */

@@ -1,58 +1,8 @@
 import type { Graph, Node } from '../graph/node.ts'
 import type { OpAttributes } from '../graph/operations.ts'
-import type { Compiled, CompiledProgram, DonorsOf } from '../pipeline.ts'
 import { type LoopBody, scanBody, whileBody } from './bodies.ts'
+import type { Compiled, CompiledProgram, CompiledStages, CompiledStep, DonorsOf } from './compiled.ts'
 import { type Partition, partition, type StageOp, type Step } from './partition.ts'
-
-/** A graph as steps: programs, and the loops, branches and host ops between them. */
-export interface CompiledStages {
-  readonly kind: 'stages'
-  /** Leaves in the order in which they are bound. */
-  readonly leaves: readonly Node[]
-  /** For each output the leaf whose memory it takes over, or −1. */
-  readonly donors: readonly number[]
-  readonly steps: readonly CompiledStep[]
-  /** Bytes of each slot; the leaves' come first, then the outputs'. */
-  readonly slots: readonly number[]
-}
-
-/** A step. Numbers are slots. */
-export type CompiledStep =
-  | {
-      readonly kind: 'program'
-      readonly compiled: CompiledProgram
-      readonly inputs: readonly number[]
-      readonly outputs: readonly number[]
-    }
-  | {
-      readonly kind: 'host'
-      readonly node: Node
-      readonly inputs: readonly number[]
-      readonly outputs: readonly number[]
-    }
-  | {
-      readonly kind: 'branch'
-      readonly predicate: number
-      readonly whenTrue: CompiledCall
-      readonly whenFalse: CompiledCall
-    }
-  | {
-      readonly kind: 'loop'
-      /** Steps, or the slot of the bool that says whether another step follows. */
-      readonly times: number | { readonly test: CompiledCall; readonly predicate: number }
-      /** Slot of the step's number. */
-      readonly counter?: number
-      readonly body: CompiledCall
-      /** Outputs of the body that cannot be written over what they replace: the slots change places with spare ones. */
-      readonly alternating: readonly { readonly output: number; readonly input: number }[]
-    }
-
-/** A compiled function with the slots of its leaves and outputs. */
-export interface CompiledCall {
-  readonly compiled: Compiled
-  readonly inputs: readonly number[]
-  readonly outputs: readonly number[]
-}
 
 /** How the rest of the pipeline compiles: from a recorded function, or from a normalised graph. */
 export interface Compilers {
