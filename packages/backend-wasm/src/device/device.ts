@@ -48,13 +48,18 @@ export class WasmDevice implements Device<'wasm'> {
   }
 
   async read(buffer: DeviceBuffer, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.readNow(buffer, byteLength)
-  }
-
-  readNow(buffer: DeviceBuffer, byteLength: number): Uint8Array<ArrayBuffer> {
     this.#machine.requireOpen('read')
     const { address } = this.#checked(buffer, byteLength, 'read')
     return this.#machine.read(address, byteLength)
+  }
+
+  /** Absent where runs are only asked for, as in a browser's main thread. */
+  get readNow(): ((buffer: DeviceBuffer, byteLength: number) => Uint8Array<ArrayBuffer>) | undefined {
+    if (!this.#machine.runsAtOnce) return undefined
+    return (buffer, byteLength) => {
+      this.#machine.requireOpen('read')
+      return this.#machine.memory.copy(this.#checked(buffer, byteLength, 'read').address, byteLength)
+    }
   }
 
   compile(program: SelectedProgram<'wasm'>): WasmExecutable {

@@ -91,6 +91,11 @@ export class Machine {
     await this.#queue?.close()
   }
 
+  /** Whether a run is over when the call returns. */
+  get runsAtOnce(): boolean {
+    return this.#queue === undefined
+  }
+
   /** Puts bytes into the memory, after the runs asked for so far. */
   write(address: number, bytes: Uint8Array): void {
     if (this.#queue && !this.#queue.isIdle) this.#queue.write(address, bytes)
@@ -99,10 +104,7 @@ export class Machine {
 
   /** A copy of the memory after the runs asked for so far. */
   async read(address: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#queue) return this.#queue.read(address, byteLength)
-    const copy = new Uint8Array(byteLength)
-    copy.set(this.memory.bytes.subarray(address, address + byteLength))
-    return copy
+    return this.#queue ? this.#queue.read(address, byteLength) : this.memory.copy(address, byteLength)
   }
 
   /** Resolves when the runs asked for so far are over. */

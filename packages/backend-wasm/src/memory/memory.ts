@@ -37,6 +37,13 @@ export class DeviceMemory {
     return this.#bytes
   }
 
+  /** A copy of some bytes, which is not shared. */
+  copy(address: number, byteLength: number): Uint8Array<ArrayBuffer> {
+    const copy = new Uint8Array(byteLength)
+    copy.set(this.#bytes.subarray(address, address + byteLength))
+    return copy
+  }
+
   /** The memory as 32-bit words. Not to be kept. */
   get words(): Int32Array {
     return this.#words

@@ -172,7 +172,7 @@ export interface Device<B extends BackendName = BackendName> {
   /** A copy of the buffer's first `byteLength` bytes, after every run asked for so far. */
   read(buffer: DeviceBuffer, byteLength: number): Promise<Uint8Array<ArrayBuffer>>
   /** As `read`, at once: for devices whose runs have ended when `run` returns. Loops and host ops then wait for nothing. */
-  readNow?(buffer: DeviceBuffer, byteLength: number): Uint8Array<ArrayBuffer>
+  readonly readNow?: ((buffer: DeviceBuffer, byteLength: number) => Uint8Array<ArrayBuffer>) | undefined
   compile(program: SelectedProgram<B>): Executable
   /** Resolves when every run asked for so far has ended. */
   synchronize(): Promise<void>
