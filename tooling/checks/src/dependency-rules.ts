@@ -15,7 +15,7 @@ export const packageRules: Readonly<Record<string, PackageRule>> = {
   nn: { values: ['core'] },
   'backend-wasm': { values: ['core'] },
   'backend-webgpu': { values: ['core'] },
-  'kernel-winograd': { values: ['core'], types: ['backend-wasm', 'backend-webgpu'] },
+  'kernel-winograd': { values: ['core', 'backend-wasm'], types: ['backend-webgpu'] },
   'kernel-sparse-attention': { values: ['core'], types: ['backend-wasm', 'backend-webgpu'] },
   'numerics-flexpoint': { values: ['core'] },
   'models-gpt': { values: ['core', 'nn'] },

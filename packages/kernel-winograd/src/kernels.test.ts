@@ -1,0 +1,100 @@
+import { wasm } from '@tessera/backend-wasm'
+import type { Backend, Kernel } from '@tessera/core'
+import { sizeOf } from '@tessera/core'
+import { convolutionReferences, type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
+import { describe, it } from 'vitest'
+import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './kernels.ts'
+
+interface Case {
+  /** `[N, C, height, width]` */
+  readonly input: readonly [number, number, number, number]
+  readonly filters: number
+  readonly padding?: readonly [readonly [number, number], readonly [number, number]]
+}
+
+const one = [
+  [1, 1],
+  [1, 1],
+] as const
+
+/** Odd extents, edges of every kind, more channels and tiles than blocks have, and single elements. */
+const cases: Record<string, Case> = {
+  'tiles that fit': { input: [2, 8, 8, 16], filters: 12, padding: one },
+  'odd extents': { input: [3, 5, 7, 9], filters: 7, padding: one },
+  'without padding': { input: [1, 3, 11, 6], filters: 4 },
+  'uneven padding': {
+    input: [2, 4, 5, 13],
+    filters: 6,
+    padding: [
+      [2, 0],
+      [1, 2],
+    ],
+  },
+  'one window': { input: [1, 1, 3, 3], filters: 1 },
+  'one element': { input: [1, 2, 1, 1], filters: 3, padding: one },
+  'many channels': { input: [1, 270, 5, 5], filters: 130, padding: one },
+  'many tiles': { input: [1, 6, 61, 53], filters: 10, padding: one },
+  'many images': { input: [37, 3, 4, 3], filters: 5, padding: one },
+}
+
+export function callOf(
+  op: keyof typeof convolutionReferences,
+  name: string,
+  {
+    input,
+    filters,
+    padding = [
+      [0, 0],
+      [0, 0],
+    ],
+  }: Case,
+  change: object = {},
+): KernelTestCall {
+  const [batch, channels, ...extents] = input
+  const filter = [filters, channels, 3, 3]
+  const positions = extents.map((extent, i) => extent + padding[i]![0] + padding[i]![1] - 2)
+  const output = [batch, filters, ...positions]
+  const shapes = {
+    convolution: [input, filter, output],
+    convolutionBackwardInput: [output, filter, input],
+    convolutionBackwardFilter: [input, output, filter],
+  } as const
+  const [first, second, result] = shapes[op]
+  const terms = {
+    convolution: 9 * channels,
+    convolutionBackwardInput: 9 * filters,
+    convolutionBackwardFilter: batch * sizeOf(positions),
+  }
+  const geometry = { stride: [1, 1], dilation: [1, 1], padding, groups: 1, ...change }
+  const attributes = {
+    convolution: geometry,
+    convolutionBackwardInput: { ...geometry, extents },
+    convolutionBackwardFilter: { ...geometry, window: [3, 3] },
+  }
+  return {
+    name,
+    scale: Math.sqrt(terms[op]),
+    write: (program, random) => {
+      const inputs = [first, second].map((shape) => program.input('f32', shape))
+      program.call(op, attributes[op] as never, inputs, [program.output('f32', result)])
+      return [first, second].map((shape) => randomStorage(random, 'f32', sizeOf(shape)))
+    },
+  }
+}
+
+const backends = (['plain', 'relaxed'] as const).map((variant): [string, Backend<'wasm'>] => [
+  variant,
+  wasm({ variant, threads: 1 }).backends![0] as Backend<'wasm'>,
+])
+
+describe.each(backends)('%s', (_, backend) => {
+  for (const kernel of [winogradF2, winogradF4, winogradF2BackwardInput, winogradF4BackwardInput]) {
+    testKernel({
+      kernel: kernel as Kernel<typeof kernel.op, 'wasm'>,
+      backend,
+      reference: convolutionReferences[kernel.op] as Kernel<typeof kernel.op, 'reference'>,
+      run: { describe, it },
+      calls: Object.entries(cases).map(([name, entry]) => callOf(kernel.op, name, entry)),
+    })
+  }
+})

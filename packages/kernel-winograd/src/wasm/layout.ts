@@ -1,0 +1,53 @@
+import type { ConvolutionGeometry, OpCall, Operand } from '@tessera/core'
+import { isRowMajor, sizeOf } from '@tessera/core'
+import { taps } from '../algorithms.ts'
+
+export type ConvolutionOp = 'convolution' | 'convolutionBackwardInput' | 'convolutionBackwardFilter'
+
+type Pair = readonly [height: number, width: number]
+
+/** A 3 × 3 convolution of planes with stride 1: rows are the channels of its result, channels those of its source. */
+export interface ConvolutionLayout {
+  readonly batch: number
+  readonly rows: number
+  readonly channels: number
+  readonly source: Pair
+  readonly target: Pair
+  /** Zeros above and to the left of the source. */
+  readonly low: Pair
+}
+
+/**
+ * The convolution that a call computes, `undefined` where the kernels do not take it: they need two spatial axes, filters of 3 × 3, no stride,
+ * dilation or groups, f32 in row-major order, and for the gradient to the input at most two zeros around it. The gradient to the filter
+ * has the layout of its convolution.
+ */
+export function layoutOf(call: OpCall<ConvolutionOp>): ConvolutionLayout | undefined {
+  const operands = [...call.inputs, ...call.outputs]
+  if (call.inputs.length !== 2 || call.outputs.length !== 1 || !operands.every(isPlain)) return undefined
+  const [first, second] = call.inputs.map(({ view }) => view.shape)
+  const result = call.outputs[0]!.view.shape
+  const shapes = {
+    convolution: [first!, second!, result],
+    convolutionBackwardInput: [result, second!, first!],
+    convolutionBackwardFilter: [first!, result, second!],
+  } as const
+  const [input, filter, output] = shapes[call.op]
+  const { stride, dilation, groups, padding } = call.attributes as ConvolutionGeometry
+  const isPlainWindow = filter[2] === taps && filter[3] === taps && groups === 1
+  if (!isPlainWindow || ![...stride, ...dilation].every((count) => count === 1)) return undefined
+  const [batch, inputs, height, width] = input as [number, number, number, number]
+  const [, outputs, rows, columns] = output as [number, number, number, number]
+  const low: Pair = [padding[0]![0], padding[1]![0]]
+  if (call.op !== 'convolutionBackwardInput') {
+    return { batch, rows: outputs, channels: inputs, source: [height, width], target: [rows, columns], low }
+  }
+  // The gradient is a convolution of the errors with turned filters, padded to the full extent.
+  const turned: Pair = [taps - 1 - low[0], taps - 1 - low[1]]
+  if (turned.some((count) => count < 0)) return undefined
+  return { batch, rows: inputs, channels: outputs, source: [rows, columns], target: [height, width], low: turned }
+}
+
+function isPlain({ dtype, view }: Operand): boolean {
+  return dtype === 'f32' && view.shape.length === 4 && sizeOf(view.shape) > 0 && isRowMajor(view)
+}

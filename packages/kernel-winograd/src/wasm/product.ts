@@ -1,0 +1,389 @@
+import {
+  type Expression,
+  type FunctionHandle,
+  f32x4,
+  i32,
+  type ModuleBuilder,
+  select,
+  type WasmFunction,
+} from '@tessera/backend-wasm'
+import {
+  aLayoutCode,
+  emitPanels,
+  type MatmulTuning,
+  matmulTuning,
+  type PanelFunction,
+} from '@tessera/backend-wasm/kernel'
+import type { Algorithm } from '../algorithms.ts'
+import { emitTiles, entryBytes } from './lanes.ts'
+import type { ConvolutionLayout } from './layout.ts'
+import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
+import { wordTable } from './words.ts'
+
+/** Distances in bytes. Tiles are counted over all images; rows are channels of the result, channels those of the source. */
+const words = wordTable([
+  'rows',
+  'channels',
+  'tiles',
+  'gridY',
+  'gridX',
+  'originY',
+  'originX',
+  'sourceExtentY',
+  'sourceExtentX',
+  'sourceImage',
+  'sourceChannel',
+  'sourceRow',
+  'targetExtentY',
+  'targetExtentX',
+  'targetImage',
+  'targetChannel',
+  'targetRow',
+  'filterRow',
+  'filterStep',
+  'blockTiles',
+  'dataStep',
+  'resultRow',
+  'resultStep',
+  'splitRows',
+  'unit',
+  'units',
+  'scratchSource',
+  'scratchTarget',
+  'scratchData',
+  'scratchResult',
+] as const)
+type Word = Parameters<typeof words.load>[1]
+
+const parameters = {
+  data: 'i32',
+  source: 'i32',
+  filters: 'i32',
+  target: 'i32',
+  scratch: 'i32',
+  thread: 'i32',
+  threads: 'i32',
+} as const
+
+/** The most rows of filters, and of channels, that tiles run over at a time: they stay in the second-level cache. */
+const blockRows = 120
+const blockDepth = 256
+
+const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
+const align = (bytes: number): number => roundUp(bytes, 64)
+/** No multiple of a page: the operands of the products of one element lie in different sets of the cache. */
+const spread = (bytes: number): number => roundUp(bytes, 4096) + 192
+
+const widthOf = (tuning: MatmulTuning): number => 4 * tuning.widths[0]
+
+/** Tiles whose data and results a thread holds at a time: few enough for the cache, enough to read the filters seldom. */
+function tilesOfBlock(channels: number, rows: number, products: number, width: number): number {
+  const bytesOfTile = 4 * products * (channels + rows)
+  const fitting = Math.max((2 * 2 ** 20) / bytesOfTile, 48, (channels + rows) / 8)
+  return roundUp(fitting, width)
+}
+
+export interface ProductPlan {
+  readonly words: Int32Array
+  readonly threadScratchBytes: number
+}
+
+/** Plans the convolution of `layout` by an algorithm with filters that lie as `filters` says. */
+export function planProduct(
+  { size, outputs }: Algorithm,
+  layout: ConvolutionLayout,
+  filters: { readonly rowBytes: number; readonly productStep: number },
+  tuning: MatmulTuning,
+): ProductPlan {
+  const width = widthOf(tuning)
+  const { batch, rows, channels, source, target, low } = layout
+  const [gridY, gridX] = target.map((extent) => Math.ceil(extent / outputs)) as [number, number]
+  const tiles = batch * gridY * gridX
+  const splitRows = rows > tiles ? 1 : 0
+  const blockTiles = Math.min(tilesOfBlock(channels, rows, size * size, width), roundUp(tiles, width))
+  const resultRow = 4 * blockTiles
+  const dataStep = spread(4 * blockTiles * channels)
+  const resultStep = spread(resultRow * rows)
+  const unit = splitRows ? tuning.rows : width
+  const scratchSource = align(4 * width + transformScratchBytes(size))
+  const scratchTarget = align(scratchSource + entryBytes * blockTiles)
+  const scratchData = align(scratchTarget + entryBytes * blockTiles)
+  const scratchResult = align(scratchData + size * size * dataStep)
+  const plane = ([height, width]: readonly [number, number]) => 4 * height * width
+  return {
+    words: words.encode({
+      rows,
+      channels,
+      tiles,
+      gridY,
+      gridX,
+      originY: -low[0],
+      originX: -low[1],
+      sourceExtentY: source[0],
+      sourceExtentX: source[1],
+      sourceImage: channels * plane(source),
+      sourceChannel: plane(source),
+      sourceRow: 4 * source[1],
+      targetExtentY: target[0],
+      targetExtentX: target[1],
+      targetImage: rows * plane(target),
+      targetChannel: plane(target),
+      targetRow: 4 * target[1],
+      filterRow: filters.rowBytes,
+      filterStep: filters.productStep,
+      blockTiles,
+      dataStep,
+      resultRow,
+      resultStep,
+      splitRows,
+      unit,
+      units: Math.ceil((splitRows ? rows : tiles) / unit),
+      scratchSource,
+      scratchTarget,
+      scratchData,
+      scratchResult,
+    }),
+    threadScratchBytes: align(scratchResult + size * size * resultStep),
+  }
+}
+
+const min = (a: Expression<'i32'>, b: Expression<'i32'>) => select(i32.ltS(a, b), a, b)
+
+/**
+ * The convolution with filters that are transformed already (Lavin & Gray 2016, algorithm 1): tiles of the source are transformed, multiplied
+ * with the filters in α² matrix products, whose sums over channels are transformed back. A thread does all of that for some tiles at
+ * a time, so that what lies between stays in its cache; threads share the tiles, or the rows where there are few tiles.
+ */
+export function productFunction(algorithm: Algorithm): WasmFunction<typeof parameters> {
+  const { size } = algorithm
+  const name = `winograd/product${size}`
+  return {
+    name,
+    parameters,
+    define: (module, { variant }) => {
+      const tuning = matmulTuning(variant)
+      const part = emitPart(module, algorithm, tuning)
+      return module.function(name, parameters, 'void', (fn, given) => {
+        const { data, thread, threads } = given
+        const load = (word: Word) => fn.local('i32', word, words.load(data, word))
+        const [units, unit, rows, tiles] = [load('units'), load('unit'), load('rows'), load('tiles')]
+        const start = fn.local('i32', 'start', i32.mul(i32.divU(i32.mul(units, thread), threads), unit))
+        const end = i32.mul(i32.divU(i32.mul(units, i32.add(thread, 1)), threads), unit)
+        const stop = fn.local('i32', 'stop', end)
+        const { source, filters, target, scratch } = given
+        const shared = { data, source, filters, target, scratch }
+        fn.if(i32.ltS(start, stop), () => {
+          fn.if(
+            words.load(data, 'splitRows'),
+            () => fn.call(part, { ...shared, row: start, rowEnd: min(stop, rows), tile: 0, tileEnd: tiles }),
+            () => fn.call(part, { ...shared, row: 0, rowEnd: rows, tile: start, tileEnd: min(stop, tiles) }),
+          )
+        })
+      })
+    },
+  }
+}
+
+const partParameters = {
+  data: 'i32',
+  source: 'i32',
+  filters: 'i32',
+  target: 'i32',
+  scratch: 'i32',
+  row: 'i32',
+  rowEnd: 'i32',
+  tile: 'i32',
+  tileEnd: 'i32',
+} as const
+
+/** Emits the work of one thread. */
+function emitPart(
+  module: ModuleBuilder,
+  algorithm: Algorithm,
+  tuning: MatmulTuning,
+): FunctionHandle<typeof partParameters, 'void'> {
+  const { size, outputs } = algorithm
+  const { variant } = tuning
+  const width = widthOf(tuning)
+  const tiles = emitTiles(module)
+  const toProducts = emitToProducts(module, 'winogradInput', variant, algorithm.input)
+  const fromProducts = emitFromProducts(module, 'winogradOutput', variant, algorithm.output)
+  const multiply = emitMultiply(module, tuning, emitPanels(module, tuning))
+  return module.function('winogradPart', partParameters, 'void', (fn, parameters) => {
+    const { data, source, filters, target, scratch, row, rowEnd, tile, tileEnd } = parameters
+    const load = (word: Word) => fn.local('i32', word, words.load(data, word))
+    const at = (word: Word) => fn.local('i32', word, i32.add(scratch, words.load(data, word)))
+    const [channels, blockTiles] = [load('channels'), load('blockTiles')]
+    const [sourceTable, targetTable] = [at('scratchSource'), at('scratchTarget')]
+    const [dataStart, resultStart] = [at('scratchData'), at('scratchResult')]
+    const [dataStep, resultStep, resultRow] = [load('dataStep'), load('resultStep'), load('resultRow')]
+    const [filterRow, filterStep] = [load('filterRow'), load('filterStep')]
+    const [sourceChannel, targetChannel] = [load('sourceChannel'), load('targetChannel')]
+    const [sourceRow, targetRow] = [load('sourceRow'), load('targetRow')]
+    const grid = { gridY: load('gridY'), gridX: load('gridX'), step: outputs }
+    const rows = fn.local('i32', 'rows', i32.sub(rowEnd, row))
+    const patch = fn.local('i32', 'patch', i32.add(scratch, 4 * width))
+    const panelBytes = fn.local('i32', 'panelBytes', i32.mul(channels, 4 * width))
+    for (let offset = 0; offset < 4 * width; offset += 16) fn.store('v128', scratch, f32x4.splat(0), offset)
+    fn.forRange(tile, tileEnd, blockTiles, (first) => {
+      const count = fn.local('i32', 'count', min(blockTiles, i32.sub(tileEnd, first)))
+      const padded = fn.local('i32', 'padded', i32.and(i32.add(count, width - 1), -width))
+      const range = { first, count, padded }
+      fn.call(tiles, {
+        ...grid,
+        ...range,
+        table: sourceTable,
+        originY: words.load(data, 'originY'),
+        originX: words.load(data, 'originX'),
+        extentY: words.load(data, 'sourceExtentY'),
+        extentX: words.load(data, 'sourceExtentX'),
+        size,
+        imageStep: words.load(data, 'sourceImage'),
+        rowStep: sourceRow,
+      })
+      fn.call(tiles, {
+        ...grid,
+        ...range,
+        table: targetTable,
+        originY: 0,
+        originX: 0,
+        extentY: words.load(data, 'targetExtentY'),
+        extentX: words.load(data, 'targetExtentX'),
+        size: outputs,
+        imageStep: words.load(data, 'targetImage'),
+        rowStep: targetRow,
+      })
+      const table = fn.local('i32', 'table', sourceTable)
+      const panel = fn.local('i32', 'panel', dataStart)
+      fn.forRange(0, padded, width, () => {
+        const plane = fn.local('i32', 'plane', source)
+        const into = fn.local('i32', 'into', panel)
+        fn.repeat(channels, () => {
+          for (let group = 0; group < width / 4; group++) {
+            fn.call(toProducts, {
+              table: i32.add(table, 4 * entryBytes * group),
+              plane,
+              rowStep: sourceRow,
+              scratch: patch,
+              target: i32.add(into, 16 * group),
+              productStep: dataStep,
+            })
+          }
+          fn.increment(plane, sourceChannel)
+          fn.increment(into, 4 * width)
+        })
+        fn.increment(table, entryBytes * width)
+        fn.increment(panel, panelBytes)
+      })
+      const [a, b, c] = [
+        fn.local('i32', 'a', i32.add(filters, i32.mul(row, filterRow))),
+        fn.local('i32', 'b', dataStart),
+        fn.local('i32', 'c', resultStart),
+      ]
+      fn.repeat(size * size, () => {
+        fn.call(multiply, {
+          a,
+          aStep: filterRow,
+          b,
+          panelBytes,
+          c,
+          cStep: resultRow,
+          rows,
+          channels,
+          tiles: count,
+          zeros: scratch,
+        })
+        fn.increment(a, filterStep)
+        fn.increment(b, dataStep)
+        fn.increment(c, resultStep)
+      })
+      const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
+      const results = fn.local('i32', 'results', resultStart)
+      fn.repeat(rows, () => {
+        const entry = fn.local('i32', 'entry', targetTable)
+        const from = fn.local('i32', 'from', results)
+        fn.forRange(0, count, 4, () => {
+          const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
+          fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
+          fn.increment(entry, 4 * entryBytes)
+          fn.increment(from, 16)
+        })
+        fn.increment(plane, targetChannel)
+        fn.increment(results, resultRow)
+      })
+    })
+  })
+}
+
+const multiplyParameters = {
+  a: 'i32',
+  aStep: 'i32',
+  b: 'i32',
+  panelBytes: 'i32',
+  c: 'i32',
+  cStep: 'i32',
+  rows: 'i32',
+  channels: 'i32',
+  tiles: 'i32',
+  zeros: 'i32',
+} as const
+
+/** Emits one of the products: `c[rows, tiles] = a[rows, channels] · b[channels, tiles]`, where b lies in panels of tiles. */
+function emitMultiply(
+  module: ModuleBuilder,
+  tuning: MatmulTuning,
+  panels: readonly PanelFunction[],
+): FunctionHandle<typeof multiplyParameters, 'void'> {
+  const width = widthOf(tuning)
+  return module.function('winogradMultiply', multiplyParameters, 'void', (fn, parameters) => {
+    const { a, aStep, b, panelBytes, c, cStep, rows, channels, tiles, zeros } = parameters
+    fn.forRange(0, channels, blockDepth, (depth) => {
+      const k = fn.local('i32', 'k', min(i32.const(blockDepth), i32.sub(channels, depth)))
+      fn.forRange(0, rows, blockRows, (i) => {
+        const m = fn.local('i32', 'm', min(i32.const(blockRows), i32.sub(rows, i)))
+        const panel = fn.local('i32', 'panel', i32.add(b, i32.mul(depth, 4 * width)))
+        const into = fn.local('i32', 'into', i32.add(c, i32.mul(i, cStep)))
+        const left = fn.local('i32', 'left', i32.add(a, i32.add(i32.mul(i, aStep), i32.shl(depth, 2))))
+        const call = (target: PanelFunction) =>
+          fn.call(target, {
+            layout: aLayoutCode.rows,
+            a: left,
+            aStep,
+            aPanelStep: i32.mul(aStep, tuning.rows),
+            m,
+            b: panel,
+            bStep: 4 * width,
+            k,
+            addend: select(depth, into, zeros),
+            addendStep: select(depth, cStep, i32.const(0)),
+            c: into,
+            cStep,
+          })
+        fn.forRange(0, tiles, width, (j) => {
+          chooseNarrowest(fn, tuning, i32.sub(tiles, j), (index) => call(panels[index]!))
+          fn.increment(panel, panelBytes)
+          fn.increment(into, 4 * width)
+        })
+      })
+    })
+  })
+}
+
+/** Emits `body` for the narrowest tile that holds so many columns. */
+function chooseNarrowest(
+  fn: { if(condition: Expression<'i32'>, then: () => void, otherwise: () => void): void },
+  { widths }: MatmulTuning,
+  columns: Expression<'i32'>,
+  body: (index: number) => void,
+  index = 0,
+): void {
+  const narrower = widths[index + 1]
+  if (narrower === undefined) body(index)
+  else {
+    fn.if(
+      i32.gtS(columns, 4 * narrower),
+      () => body(index),
+      () => chooseNarrowest(fn, { widths } as MatmulTuning, columns, body, index + 1),
+    )
+  }
+}
