@@ -1,3 +1,8 @@
 import { tesseraPackage } from '../../tooling/tsup/preset.ts'
 
-export default tesseraPackage({ index: 'src/index.ts', data: 'src/data/index.ts', node: 'src/node/index.ts' })
+export default tesseraPackage({
+  index: 'src/index.ts',
+  data: 'src/data/index.ts',
+  interop: 'src/interop/index.ts',
+  node: 'src/node/index.ts',
+})
