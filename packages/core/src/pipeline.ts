@@ -40,8 +40,13 @@ export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: Pipel
   const used = onGraph('trim', options, () => trimScans(recorded))
   const lowered = onGraph('lower', options, () => lower(used, (node) => isStageOp(node) || isWhole(node)))
   const simple = onGraph('simplify', options, () => simplify(lowered))
-  const rewritten = options.passes.reduce((graph, pass) => onGraph(pass.name, options, () => pass.run(graph)), simple)
+  const rewritten = options.passes.reduce((graph, pass) => {
+    const result = onGraph(pass.name, options, () => pass.run(graph))
+    verify(result)
+    return result
+  }, simple)
   const normal = onGraph('normalize', options, () => simplify(normalize(rewritten)))
+  verify(normal)
   if (!topologicalOrder(normal.outputs).some(isStageOp)) return compileProgram(normal, donorsOf, options)
   return compileStages(normal, donorsOf, isStageOp, {
     recorded: (graph, donors) => compileGraph(graph, donors, options),
@@ -77,7 +82,6 @@ function compileProgram(graph: Graph, donorsOf: DonorsOf, options: PipelineOptio
 function onGraph(stage: string, options: PipelineOptions, run: () => Graph): Graph {
   const start = performance.now()
   const graph = run()
-  verify(graph)
   options.onStage?.({ stage, milliseconds: performance.now() - start, graph: () => formatGraph(graph) })
   return graph
 }

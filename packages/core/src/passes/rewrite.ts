@@ -21,7 +21,9 @@ export function rewrite(graph: Graph, rule: (node: Node) => Node): Graph {
     const inputs = node.inputs.map((input) => replaced.get(input)!)
     const changed = inputs.some((input, i) => input !== node.inputs[i])
     const rebuilt = changed ? createNode(node.definition, inputs, node.attributes) : node
-    replaced.set(node, once(rule(once(rebuilt))))
+    const first = once(rebuilt)
+    const ruled = rule(first)
+    replaced.set(node, ruled === first ? first : once(ruled))
   }
   return { outputs: graph.outputs.map((output) => replaced.get(output)!) }
 }
