@@ -1,0 +1,4 @@
+import { webgpu } from '@tessera/backend-webgpu'
+import { train } from './train.js'
+
+globalThis.result = train([webgpu()])

@@ -1,0 +1,65 @@
+import { createServer, type Server } from 'node:http'
+import { type Browser, chromium } from 'playwright-core'
+import sirv from 'sirv'
+import type { Ran } from './consumer.ts'
+
+/** What lets a page share memory between threads. */
+export const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
+/** Opens pages of consumers in headless Chromium. */
+export class Pages {
+  readonly #browser: Browser
+
+  private constructor(browser: Browser) {
+    this.#browser = browser
+  }
+
+  static async open(): Promise<Pages> {
+    const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+    const args = ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking']
+    return new Pages(await chromium.launch({ executablePath, args }))
+  }
+
+  close(): Promise<void> {
+    return this.#browser.close()
+  }
+
+  /** Opens a page and waits for what its program leaves in `globalThis.result`. */
+  async run(url: string): Promise<Ran> {
+    const page = await this.#browser.newPage()
+    const messages: string[] = []
+    page.on('console', (message) => messages.push(message.text()))
+    page.on('pageerror', (error) => messages.push(error.message))
+    try {
+      await page.goto(url)
+      await page.waitForFunction(() => 'result' in globalThis, undefined, { timeout: 60_000 })
+      return await page.evaluate(() => (globalThis as unknown as { result: Promise<Ran> }).result)
+    } catch (error) {
+      throw new Error(`${url}: ${error instanceof Error ? error.message : String(error)}\n${messages.join('\n')}`)
+    } finally {
+      await page.close()
+    }
+  }
+
+  /** Serves a folder as a page that is isolated, or not, and runs it. */
+  async runFolder(folder: string, path = '/', isolated = true): Promise<Ran> {
+    const files = sirv(folder, { dev: true })
+    const server: Server = createServer((request, response) => {
+      if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value)
+      files(request, response, () => {
+        response.writeHead(404).end()
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    try {
+      return await this.run(`http://localhost:${port}${path}`)
+    } finally {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+}
