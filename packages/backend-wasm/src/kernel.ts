@@ -1,7 +1,8 @@
 /**
- * Parts for authors of kernels, beside the assembler: elementary functions of vectors, and the packed matrix product, whole or in
- * parts.
+ * Parts for authors of kernels, beside the assembler: elementary functions of vectors, and the packed matrix product and attention,
+ * whole or in parts.
  */
+export * from './kernels/attention/index.ts'
 export * from './kernels/matmul/index.ts'
 export {
   ConstantPool,

@@ -1,0 +1,10 @@
+/** Parts of attention that keep no matrix of scores, for kernels of other patterns than the dense one. */
+export { emitClear } from './backward.ts'
+export type { AttentionBackwardGroup } from './backward-group.ts'
+export { attentionBackwardGroup, backwardRunParameters, gradientParts } from './backward-group.ts'
+export type { FrameField, GroupSizes } from './frame.ts'
+export { enterFrame, field, frameTemplate, frameTemplateWords, groupQueries, setFields } from './frame.ts'
+export type { AttentionGroup, GroupFunction, RunFunction } from './group.ts'
+export { attentionGroup, groupParameters, runParameters } from './group.ts'
+export type { AttentionQuery } from './query.ts'
+export { attentionQuery, queryRunParameters } from './query.ts'

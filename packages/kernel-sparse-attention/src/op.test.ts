@@ -1,0 +1,153 @@
+import { wasm } from '@tessera/backend-wasm'
+import {
+  createRuntime,
+  type Plugin,
+  randomKey,
+  randomNormal,
+  splitKey,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+  where,
+} from '@tessera/core'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { sparseAttention } from './op.ts'
+import { fixed, local, type SparsePattern, strided } from './patterns/pattern.ts'
+import { isVisible } from './patterns/visible.ts'
+import { anyPattern } from './testing/any-pattern.ts'
+import { sparseAttentionWasm } from './wasm/index.ts'
+
+type Attend = (query: Tensor, key: Tensor, value: Tensor) => Tensor
+
+interface Case {
+  readonly batch: number
+  readonly heads: number
+  readonly length: number
+  readonly width: number
+  readonly values: number
+  readonly patterns: readonly SparsePattern[]
+}
+
+/** Dense attention with a mask that is made number by number: an oracle of its own. */
+function masked({ heads, length, patterns }: Case): Attend {
+  const cells = Uint8Array.from({ length: heads * length * length }, (_, at) => {
+    const head = Math.floor(at / length ** 2)
+    return isVisible(patterns[head % patterns.length]!, Math.floor(at / length) % length, at % length) ? 1 : 0
+  })
+  return (query, key, value) => {
+    const scores = query.matmul(key.transpose()).divide(Math.sqrt(query.shape.at(-1)!))
+    const mask = tensor(cells, [1, heads, length, length]).cast('bool').expand(scores.shape)
+    return where(mask, scores, Number.NEGATIVE_INFINITY).softmax().matmul(value)
+  }
+}
+
+/** The mixed values and the gradients of a weighted sum of them. */
+async function results(plugins: readonly Plugin[], test: Case, attend: Attend): Promise<Float32Array[]> {
+  const runtime = await createRuntime({ use: plugins })
+  const { batch, heads, length, width, values } = test
+  const shapes = [width, width, values, values].map((last) => [batch, heads, length, last])
+  const parts = splitKey(randomKey(length), 4).map((key, i) => randomNormal(key, shapes[i]!))
+  const weights = parts.pop()!
+  const mixed = attend(parts[0]!, parts[1]!, parts[2]!)
+  const { gradients } = valueAndGrad(parts, ([query, key, value]) =>
+    attend(query!, key!, value!).multiply(weights).sum(),
+  )
+  const found: Float32Array[] = []
+  for (const result of [mixed, ...gradients]) found.push(new Float32Array(await result.data()))
+  await runtime.close()
+  return found
+}
+
+const apart = (a: Float32Array, b: Float32Array): number =>
+  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0)
+
+const anyCase = (longest: number) =>
+  fc
+    .record({
+      batch: fc.integer({ min: 1, max: 2 }),
+      heads: fc.constantFrom(1, 2),
+      length: fc.integer({ min: 1, max: longest }),
+      width: fc.integer({ min: 1, max: 20 }),
+      values: fc.integer({ min: 1, max: 20 }),
+    })
+    .chain((sizes) => {
+      const patterns = fc.array(anyPattern(sizes.length), { minLength: sizes.heads, maxLength: sizes.heads })
+      return fc.tuple(fc.constant(sizes), patterns).map(([rest, list]): Case => ({ ...rest, patterns: list }))
+    })
+
+const attendWith =
+  ({ patterns }: Case): Attend =>
+  (query, key, value) =>
+    sparseAttention(query, key, value, patterns)
+
+describe('sparse attention is dense attention with a mask', () => {
+  it('by its definition', () =>
+    fc.assert(
+      fc.asyncProperty(anyCase(30), async (test) => {
+        const [expected, found] = [await results([], test, masked(test)), await results([], test, attendWith(test))]
+        expect(apart(found[0]!, expected[0]!)).toBeLessThan(1e-5)
+        for (const i of [1, 2, 3]) expect(apart(found[i]!, expected[i]!)).toBeLessThan(1e-4)
+      }),
+      { numRuns: 10 },
+    ))
+
+  it.each(['plain', 'relaxed'] as const)('by the kernels, %s', (variant) =>
+    fc.assert(
+      fc.asyncProperty(anyCase(80), async (test) => {
+        const plugins = [wasm({ variant, threads: 1 }), sparseAttentionWasm()]
+        const expected = await results([], test, masked(test))
+        const found = await results(plugins, test, attendWith(test))
+        expect(apart(found[0]!, expected[0]!)).toBeLessThan(1e-5)
+        for (const i of [1, 2, 3]) expect(apart(found[i]!, expected[i]!)).toBeLessThan(1e-4)
+      }),
+      { numRuns: 12 },
+    ),
+  )
+
+  it.each([strided(40), fixed(40, 6), local(33)])(
+    'with the same bits on one thread and on three: %o',
+    async (pattern) => {
+      const test: Case = { batch: 1, heads: 1, length: 620, width: 20, values: 20, patterns: [pattern] }
+      const on = (threads: number) =>
+        results([wasm({ variant: 'relaxed', threads }), sparseAttentionWasm()], test, attendWith(test))
+      expect(await on(3)).toEqual(await on(1))
+    },
+  )
+})
+
+describe('decoding with a cache', () => {
+  it.each([strided(7), fixed(10, 3), local(12)])(
+    'gives at each position what the whole text gives: %o',
+    async (pattern) => {
+      const runtime = await createRuntime({ use: [wasm({ variant: 'relaxed', threads: 1 }), sparseAttentionWasm()] })
+      const [query, key, value] = splitKey(randomKey(2), 3).map((seed) => randomNormal(seed, [2, 45, 8])) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ]
+      const whole = await sparseAttention(query, key, value, pattern).data()
+      const pieces: number[][] = [[], []]
+      for (let start = 0; start < 45; start += 4) {
+        const offset = tensor(Int32Array.of(start), [])
+        const piece = sparseAttention(query.slice(1, start, Math.min(45, start + 4)), key, value, pattern, { offset })
+        const data = [...(await piece.data())]
+        pieces[0]!.push(...data.slice(0, data.length / 2))
+        pieces[1]!.push(...data.slice(data.length / 2))
+      }
+      expect(apart(Float32Array.from(pieces.flat()), new Float32Array(whole))).toBeLessThan(1e-5)
+      await runtime.close()
+    },
+  )
+
+  it('does not read keys that the pattern hides', async () => {
+    const runtime = await createRuntime({ use: [wasm({ variant: 'relaxed', threads: 1 }), sparseAttentionWasm()] })
+    const cells = Float32Array.from({ length: 30 * 4 }, (_, i) => Math.sin(i))
+    for (let j = 0; j < 30; j++) if (!isVisible(strided(6), 20, j)) cells.fill(Number.NaN, 4 * j, 4 * j + 4)
+    const keys = tensor(cells, [1, 30, 4])
+    const query = randomNormal(randomKey(1), [1, 1, 4])
+    const mixed = sparseAttention(query, keys, keys, strided(6), { offset: tensor(Int32Array.of(20), []) })
+    expect((await mixed.data()).every(Number.isFinite)).toBe(true)
+    await runtime.close()
+  })
+})
