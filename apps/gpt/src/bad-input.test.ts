@@ -68,7 +68,7 @@ describe('bad settings', () => {
       ['--width', '17'],
       'width 17 does not divide into 2 heads. Take a width that is a multiple of 2, for example 16 or 18',
     ],
-    [['--backend', 'tpu'], "argument 'tpu' is invalid. Allowed choices are wasm, reference."],
+    [['--backend', 'tpu'], "argument 'tpu' is invalid. Allowed choices are wasm, webgpu, reference."],
     [['--preset', 'gpt5'], "argument 'gpt5' is invalid. Allowed choices are quick, nanogpt-cpu, gpt2"],
     [['--steps', '2.5'], "argument '2.5' is invalid. Expected a whole number from 1 up."],
     [['--learning-rate', 'fast'], "argument 'fast' is invalid. Expected a number above 0."],

@@ -2,7 +2,7 @@ import type { Variant } from '@tessera/backend-wasm'
 import { createRuntime, type Runtime } from '@tessera/core'
 import { UsageError } from './usage-error.ts'
 
-export const backendNames = ['wasm', 'reference'] as const
+export const backendNames = ['wasm', 'webgpu', 'reference'] as const
 export const variantNames = ['plain', 'relaxed', 'wide'] as const satisfies readonly Variant[]
 
 export interface RuntimeChoice {
@@ -13,10 +13,12 @@ export interface RuntimeChoice {
 
 /** Opens a backend; by default wasm with the fastest code that the machine runs. */
 export async function openRuntime({ backend = 'wasm', variant, threads }: RuntimeChoice): Promise<Runtime> {
-  if (backend === 'reference') {
-    if (variant !== undefined)
-      throw new UsageError('--variant chooses code of the wasm backend. Leave it out with --backend reference.')
-    return createRuntime()
+  if (backend !== 'wasm' && variant !== undefined)
+    throw new UsageError(`--variant chooses code of the wasm backend. Leave it out with --backend ${backend}.`)
+  if (backend === 'reference') return createRuntime()
+  if (backend === 'webgpu') {
+    const { webgpu } = await import('@tessera/backend-webgpu')
+    return createRuntime({ use: [webgpu()] })
   }
   const { wasm } = await import('@tessera/backend-wasm')
   const runtime = await createRuntime({
