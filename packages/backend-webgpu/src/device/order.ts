@@ -25,6 +25,17 @@ export class WorkOrder {
     })
   }
 
+  /** Lets nothing run that is not running yet, before a promise has settled. */
+  holdUntil(settled: Promise<unknown>): void {
+    const entry: Entry = { work: () => {}, isReady: false }
+    this.#entries.unshift(entry)
+    const proceed = (): void => {
+      entry.isReady = true
+      this.#drain()
+    }
+    settled.then(proceed, proceed)
+  }
+
   #drain(): void {
     while (this.#entries[0]?.isReady) this.#entries.shift()!.work()
   }

@@ -12,16 +12,17 @@ const workgroupSize = 64
 
 /** One invocation for each kept element (or four along the last axis), which walks over the reduced axes. */
 export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: CallMemory): WebGpuCallPlan {
-  const { domain, instructions, stores, reducedStart, reducedEnd } = nest.call.attributes
+  const { domain, instructions, stores, reducedStart, reducedEnd } = nest.body
   const kept = [...domain.slice(0, reducedStart), ...domain.slice(reducedEnd)]
   const count = sizeOf(kept)
   const length = sizeOf(domain.slice(reducedStart, reducedEnd))
   if (count === 0) return { dispatches: [] }
   const width = nest.quads ? vector : scalar
   const shader = new Shader(environment, memory, nest.wishes)
+  const number = (value: number): string => shader.number(value)
   const evaluator = new Evaluator(nest, shader, () => nest.quads)
   const invocations = count / width.lanes
-  const { workgroups, index } = foldWorkgroups(Math.ceil(invocations / workgroupSize), environment.limits)
+  const { workgroups, index } = foldWorkgroups(Math.ceil(invocations / workgroupSize), environment.limits, number)
   const isReduced = (axis: number): boolean => axis >= reducedStart && axis < reducedEnd
   const axesWhere = (take: (axis: number) => boolean) =>
     domain.flatMap((extent, axis) =>
@@ -42,20 +43,22 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
 
   const body = [
     `let invocation = ${index} * ${workgroupSize} + i32(local);`,
-    `if (invocation >= ${invocations}) { return; }`,
+    `if (invocation >= ${number(invocations)}) { return; }`,
     `let point = invocation${nest.quads ? ' * 4' : ''};`,
     ...positionsOf(
       'point',
       axesWhere((axis) => !isReduced(axis)),
       nest.walks.map(({ name }) => `${name}Kept`),
+      number,
     ),
     ...reductions.map(({ i, state }) => `var total${i} = ${state.identity};`),
-    `for (var element = 0; element < ${length}; element++) {`,
+    `for (var element = 0; element < ${number(length)}; element++) {`,
     ...indented([
       ...positionsOf(
         'element',
         axesWhere(isReduced),
         nest.walks.map(({ name }) => `${name}Along`),
+        number,
       ),
       ...nest.walks.map(({ name }) => `let ${name} = ${name}Kept + ${name}Along;`),
       ...instructions.flatMap((instruction, i) => (instruction.kind === 'reduce' ? [] : evaluator.emit(i))),
@@ -67,7 +70,7 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
       ...(once.length === 0
         ? []
         : [
-            `if (element == ${length - 1}) {`,
+            `if (element == ${number(length)} - 1) {`,
             ...indented(once.flatMap((output) => evaluator.store(output, width))),
             '}',
           ]),

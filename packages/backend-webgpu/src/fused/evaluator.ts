@@ -1,22 +1,19 @@
 import type { FusedInstruction } from '@tessera/core'
 import { laneOf, literal, scalar, vector, type Width } from '../wgsl/formats.ts'
 import { computation } from '../wgsl/operations.ts'
-import type { Access, Shader } from '../wgsl/shader.ts'
+import type { Shader } from '../wgsl/shader.ts'
 import type { Nest } from './nest.ts'
 
 /** Writes instructions of a body as WGSL. Each becomes a `let`; which ones stand where is up to the loops around them. */
 export class Evaluator {
   readonly #nest: Nest
-  readonly #loads: readonly Access[]
-  readonly #stores: readonly Access[]
+  readonly #shader: Shader
   /** Instructions computed four at a time. */
   readonly #isVector: (instruction: number) => boolean
 
   constructor(nest: Nest, shader: Shader, isVector: (instruction: number) => boolean) {
     this.#nest = nest
-    const accesses = nest.wishes.map((wish) => shader.access(wish))
-    this.#loads = accesses.slice(0, nest.inputs.length)
-    this.#stores = accesses.slice(nest.inputs.length)
+    this.#shader = shader
     this.#isVector = isVector
   }
 
@@ -40,16 +37,19 @@ export class Evaluator {
       case 'constant':
         return declare(literal(instruction.value, instruction.dtype, width))
       case 'load': {
-        const { name, strides } = this.#nest.inputs[instruction.input]!
-        const access = this.#loads[instruction.input]!
+        const { name, strides, wish } = this.#nest.inputs[instruction.input]!
+        // What is not in memory is a variable of that name.
+        if (!wish) return declare(name)
+        const access = this.#shader.access(wish)
         return declare(width.lanes === 1 ? access.load(name) : access.loadQuad(name, strides.at(-1)!))
       }
       case 'iota': {
         const { name, strides } = this.#nest.iotas[i]!
         const stride = strides.at(-1) ?? 0
-        const first = `(${name} + ${instruction.offset})`
-        const integers =
-          width.lanes === 1 ? first : `(vec4<i32>${first} + vec4<i32>(0, ${stride}, ${2 * stride}, ${3 * stride}))`
+        const number = (value: number): string => this.#shader.number(value)
+        const first = instruction.offset === 0 ? `(${name})` : `(${name} + ${number(instruction.offset)})`
+        const steps = stride === 0 ? '' : ` + vec4<i32>(0, 1, 2, 3) * ${number(stride)}`
+        const integers = width.lanes === 1 ? first : `(vec4<i32>${first}${steps})`
         return [
           `let i${i} = ${integers};`,
           ...declare(computation({ op: 'cast', from: 'i32', dtype: instruction.dtype, width }, [`i${i}`])),
@@ -69,9 +69,9 @@ export class Evaluator {
 
   /** Stores the value that output `output` receives, at its position. */
   store(output: number, width: Width): string[] {
-    const { name, strides } = this.#nest.outputs[output]!
-    const value = this.#nest.call.attributes.stores[output]!
-    const access = this.#stores[output]!
+    const { name, strides, wish } = this.#nest.outputs[output]!
+    const value = this.#nest.body.stores[output]!
+    const access = this.#shader.access(wish!)
     if (width.lanes === 1) return access.store(name, `v${value}`)
     const wide = this.value(value, width)
     return wide.startsWith('v') && !wide.startsWith('vec')
@@ -80,6 +80,6 @@ export class Evaluator {
   }
 
   #instruction(i: number): FusedInstruction {
-    return this.#nest.call.attributes.instructions[i]!
+    return this.#nest.body.instructions[i]!
   }
 }

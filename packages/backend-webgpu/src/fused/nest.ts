@@ -1,15 +1,17 @@
-import type { FusedInstruction, OpCall, Shape, View } from '@tessera/core'
+import type { FusedBody, FusedInstruction, Operand, Shape, View } from '@tessera/core'
 import type { AccessWish } from '../wgsl/shader.ts'
 
 /** Something that the loops of a body address: an operand, or the value of an iota. */
 export interface Walk {
   readonly name: string
   readonly strides: readonly number[]
+  /** Absent for iotas, and for the result that an epilogue starts from. */
+  readonly wish?: AccessWish
 }
 
-/** A fused call taken apart: what its loops walk over. */
+/** A fused body taken apart: what its loops walk over. */
 export interface Nest {
-  readonly call: OpCall<'fused'>
+  readonly body: FusedBody
   readonly inputs: readonly Walk[]
   readonly outputs: readonly Walk[]
   /** By instruction. */
@@ -17,39 +19,51 @@ export interface Nest {
   readonly walks: readonly Walk[]
   /** Whether invocations compute four elements side by side along the last axis. */
   readonly quads: boolean
-  /** How each operand is accessed: inputs, then outputs. */
   readonly wishes: readonly AccessWish[]
 }
 
-export function takeApart(call: OpCall<'fused'>): Nest {
-  const { domain, instructions } = call.attributes
-  const inputs = call.inputs.map(({ view }, i): Walk => ({ name: `input${i}`, strides: view.strides }))
-  const outputs = call.outputs.map(({ view }, i): Walk => ({ name: `output${i}`, strides: view.strides }))
+/**
+ * @param inputs operands of the body's loads; `undefined` for a value that is not in memory
+ * @param mayUseQuads false computes element by element
+ */
+export function takeApart(
+  body: FusedBody,
+  inputs: readonly (Operand | undefined)[],
+  outputs: readonly Operand[],
+  mayUseQuads = true,
+): Nest {
+  const { domain, instructions } = body
+  const quads = mayUseQuads && domain.length > 0 && domain.at(-1)! % 4 === 0
+  const walkOf = (name: string, operand: Operand | undefined, writes: boolean): Walk => {
+    if (!operand) return { name, strides: domain.map(() => 0) }
+    const wish = { operand, writes, quads: quads && byQuads(operand.view) }
+    return { name, strides: operand.view.strides, wish }
+  }
+  const read = inputs.map((operand, i) => walkOf(`input${i}`, operand, false))
+  const written = outputs.map((operand, i) => walkOf(`output${i}`, operand, true))
   const iotas = instructions.map((instruction, i): Walk | undefined =>
     instruction.kind === 'iota' ? { name: `iota${i}`, strides: instruction.strides } : undefined,
   )
-  const quads = domain.length > 0 && domain.at(-1)! % 4 === 0
-  const wishes = [
-    ...call.inputs.map((operand): AccessWish => ({ operand, writes: false, quads: quads && byQuads(operand.view) })),
-    ...call.outputs.map((operand): AccessWish => ({ operand, writes: true, quads: quads && byQuads(operand.view) })),
-  ]
+  const walks = [...read, ...written, ...iotas.filter((walk) => walk !== undefined)]
   return {
-    call,
-    inputs,
-    outputs,
+    body,
+    inputs: read,
+    outputs: written,
     iotas,
-    walks: [...inputs, ...outputs, ...iotas.filter((walk) => walk !== undefined)],
+    walks,
     quads,
-    wishes,
+    wishes: walks.flatMap(({ wish }) => (wish ? [wish] : [])),
   }
 }
 
 /** The same nest, computed element by element. */
-export const withoutQuads = (nest: Nest): Nest => ({
-  ...nest,
-  quads: false,
-  wishes: nest.wishes.map((wish) => ({ ...wish, quads: false })),
-})
+export const withoutQuads = ({ body, inputs, outputs }: Nest): Nest =>
+  takeApart(
+    body,
+    inputs.map(({ wish }) => wish?.operand),
+    outputs.map(({ wish }) => wish!.operand),
+    false,
+  )
 
 /** True when every four elements along the last axis stand together, from a multiple of four on. */
 function byQuads({ strides, offset }: View): boolean {
@@ -66,7 +80,7 @@ export const argumentsOf = (instruction: FusedInstruction): readonly number[] =>
 /** Which instructions have one value for all indices of some axes: those that nothing which varies along them goes into. */
 export function constantAlong(nest: Nest, varies: (walk: Walk) => boolean): boolean[] {
   const constant: boolean[] = []
-  nest.call.attributes.instructions.forEach((instruction, i) => {
+  nest.body.instructions.forEach((instruction, i) => {
     switch (instruction.kind) {
       case 'constant':
       case 'reduce':

@@ -7,7 +7,7 @@ import { planRow } from './row.ts'
 
 /** Shaders for a fused loop nest. */
 export function planFused(call: OpCall<'fused'>, environment: WebGpuEnvironment, memory: CallMemory): WebGpuCallPlan {
-  const nest = takeApart(call)
+  const nest = takeApart(call.attributes, call.inputs, call.outputs)
   const plan = { map: planMap, row: planRow, column: planColumn }[call.attributes.kind]
   return plan(nest, environment, memory)
 }

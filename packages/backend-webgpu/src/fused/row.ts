@@ -43,7 +43,7 @@ interface Pass {
  * walk stores.
  */
 export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: CallMemory): WebGpuCallPlan {
-  const { domain, instructions, rowAxes, stores } = whole.call.attributes
+  const { domain, instructions, rowAxes, stores } = whole.body
   // Rows without axes do not run along the last one.
   const nest = rowAxes > 0 ? whole : withoutQuads(whole)
   const rowStart = domain.length - rowAxes
@@ -55,12 +55,13 @@ export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: Cal
   const { quads } = nest
   const width = quads ? vector : scalar
   const shader = new Shader(environment, memory, nest.wishes)
+  const number = (value: number): string => shader.number(value)
   const evaluator = new Evaluator(nest, shader, (i) => quads && !perRow[i])
   const { limits, features } = environment
   const sharing = shareRows(rows, Math.ceil(length / width.lanes), features, limits.invocations)
   const { threads } = sharing
   const rowsPerGroup = sharing.workgroupSize / threads
-  const { workgroups, index } = foldWorkgroups(Math.ceil(rows / rowsPerGroup), limits)
+  const { workgroups, index } = foldWorkgroups(Math.ceil(rows / rowsPerGroup), limits, number)
 
   const declared = new Set<number>()
   /** Declares instructions that have one value for the row, each once. */
@@ -74,24 +75,24 @@ export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: Cal
   const loop = (list: readonly number[], statements: readonly string[], sums: readonly number[]): string[] => {
     const first = `lane${quads ? ' * 4' : ''}`
     const inner = [
-      ...walkRow(nest, rowStart),
+      ...walkRow(nest, rowStart, number),
       ...list.flatMap((i) => (perRow[i] ? [] : evaluator.emit(i))),
       ...statements,
     ]
     if (sums.length === 0 || length <= step * stepsPerPart) {
       return [
         ...sums.map((i) => `var part${i} = total${i};`),
-        `for (var element = ${first}; element < ${length}; element += ${step}) {`,
+        `for (var element = ${first}; element < ${number(length)}; element += ${step}) {`,
         ...indented(inner),
         '}',
         ...sums.map((i) => `total${i} = part${i};`),
       ]
     }
     return [
-      `for (var start = ${first}; start < ${length}; start += ${step * stepsPerPart}) {`,
+      `for (var start = ${first}; start < ${number(length)}; start += ${step * stepsPerPart}) {`,
       ...indented([
         ...sums.map((i) => `var part${i} = ${width.type('f32')}();`),
-        `let end = min(start + ${step * stepsPerPart}, ${length});`,
+        `let end = min(start + ${step * stepsPerPart}, ${number(length)});`,
         `for (var element = start; element < end; element += ${step}) {`,
         ...indented(inner),
         '}',
@@ -104,9 +105,9 @@ export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: Cal
   const body: string[] = [
     `let row = ${index} * ${rowsPerGroup} + i32(local) / ${threads};`,
     `let lane = i32(local) % ${threads};`,
-    `let isActive = row < ${rows};`,
-    `let outer = min(row, ${rows - 1});`,
-    ...walkOuter(nest, rowStart),
+    `let isActive = row < ${number(rows)};`,
+    `let outer = min(row, ${number(rows)} - 1);`,
+    ...walkOuter(nest, rowStart, number),
   ]
   for (const { reductions, stores: stored } of planPasses(instructions, stores)) {
     const varying = stored.filter((output) => alongRow(nest.outputs[output]!))
@@ -148,8 +149,8 @@ const isFloatSum = (instruction: FusedInstruction): boolean =>
   instruction.kind === 'reduce' && instruction.op === 'reduceSum' && isFloat(instruction.dtype)
 
 /** Positions along the row, from the row's own. */
-function walkRow(nest: Nest, rowStart: number): string[] {
-  const { domain } = nest.call.attributes
+function walkRow(nest: Nest, rowStart: number, number: (value: number) => string): string[] {
+  const { domain } = nest.body
   const walks = nest.walks.filter((walk) => movesAlong(domain, rowStart, domain.length, walk))
   const axes = domain
     .slice(rowStart)
@@ -159,20 +160,21 @@ function walkRow(nest: Nest, rowStart: number): string[] {
       'element',
       axes,
       walks.map(({ name }) => `${name}Along`),
+      number,
     ),
     ...walks.map(({ name }) => `let ${name} = ${name}Row + ${name}Along;`),
   ]
 }
 
 /** Positions of a row's first elements. What does not vary along the row stays there. */
-function walkOuter(nest: Nest, rowStart: number): string[] {
-  const { domain } = nest.call.attributes
+function walkOuter(nest: Nest, rowStart: number, number: (value: number) => string): string[] {
+  const { domain } = nest.body
   const axes = domain
     .slice(0, rowStart)
     .map((extent, axis) => ({ extent, strides: nest.walks.map(({ strides }) => strides[axis]!) }))
   const name = (walk: Walk): string =>
     movesAlong(domain, rowStart, domain.length, walk) ? `${walk.name}Row` : walk.name
-  return positionsOf('outer', axes, nest.walks.map(name))
+  return positionsOf('outer', axes, nest.walks.map(name), number)
 }
 
 /** Cuts a body into walks over the row: a reduction must have seen the whole row before anything uses its result. */

@@ -56,22 +56,23 @@ function planGather(call: OpCall<'gather'>, environment: WebGpuEnvironment, memo
     { operand: output, writes: true, quads },
   ]
   const shader = new Shader(environment, memory, wishes)
+  const number = (value: number): string => shader.number(value)
   const [from, by, to] = wishes.map((wish) => shader.access(wish))
   const invocations = quads ? size / 4 : size
-  const { workgroups, index } = foldWorkgroups(Math.ceil(invocations / workgroupSize), environment.limits)
+  const { workgroups, index } = foldWorkgroups(Math.ceil(invocations / workgroupSize), environment.limits, number)
   const axes = domain.map((length, i) => ({
     extent: length,
     strides: [over.source[i]!, over.indices[i]!, output.view.strides[i]!],
   }))
-  const position = `(sourceAt + picked * ${stride})`
+  const position = `(sourceAt + picked * ${number(stride)})`
   const body = [
     `let invocation = ${index} * ${workgroupSize} + i32(local);`,
-    `if (invocation >= ${invocations}) { return; }`,
+    `if (invocation >= ${number(invocations)}) { return; }`,
     `let point = invocation${quads ? ' * 4' : ''};`,
-    ...positionsOf('point', axes, ['sourceAt', 'indexAt', 'outputAt']),
+    ...positionsOf('point', axes, ['sourceAt', 'indexAt', 'outputAt'], number),
     indices.dtype === 'u32'
-      ? `let picked = i32(min(${by!.load('indexAt')}, ${extent - 1}u));`
-      : `let picked = clamp(${by!.load('indexAt')}, 0, ${extent - 1});`,
+      ? `let picked = i32(min(${by!.load('indexAt')}, u32(${number(extent)}) - 1u));`
+      : `let picked = clamp(${by!.load('indexAt')}, 0, ${number(extent)} - 1);`,
     `let value = ${quads ? from!.loadQuad(position, 1) : from!.load(position)};`,
     ...(quads ? to!.storeQuad('outputAt', 1, 'value') : to!.store('outputAt', 'value')),
   ]

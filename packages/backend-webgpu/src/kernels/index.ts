@@ -1,7 +1,7 @@
 import type { Kernel } from '@tessera/core'
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
-import { matmulKernel } from './matmul.ts'
+import { matmulKernel } from './matmul/matmul.ts'
 import { scatterKernel } from './scatter.ts'
 
 /** Kernels of the backend `webgpu`. */

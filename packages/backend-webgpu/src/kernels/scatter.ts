@@ -77,10 +77,10 @@ class ScatterPlan {
   #clear(first: MemoryRange): WebGpuDispatch {
     const shader = new Shader(this.#environment, this.#memory, [])
     const heads = shader.scratch(first, 'u32')
-    const { index, workgroups } = this.#groups(this.#extent)
+    const { index, workgroups } = this.#groups(this.#extent, shader)
     const body = [
       `let position = ${index} * ${workgroupSize} + i32(local);`,
-      `if (position < ${this.#extent}) { ${heads.store('position', this.#adds ? none : '0u')} }`,
+      `if (position < ${shader.number(this.#extent)}) { ${heads.store('position', this.#adds ? none : '0u')} }`,
     ]
     return shader.dispatch({ name: 'scatter clear', body, workgroupSize, workgroups })
   }
@@ -89,28 +89,29 @@ class ScatterPlan {
     const wish = { operand: this.#indices, writes: false, quads: false }
     const shader = new Shader(this.#environment, this.#memory, [wish])
     const heads = shader.scratch(first, 'atomic<u32>')
-    const { index, workgroups } = this.#groups(this.#count)
+    const { index, workgroups } = this.#groups(this.#count, shader)
     const { shape, strides } = this.#indices.view
     const axes = shape.map((extent, axis) => ({ extent, strides: [strides[axis]!] }))
+    const number = numbersOf(shader)
     const load = (position: string): string => `u32(${shader.access(wish).load(position)})`
     const body = [
       `let update = ${index} * ${workgroupSize} + i32(local);`,
-      `if (update >= ${this.#count}) { return; }`,
-      ...positionsOf('update', axes, ['updateAt']),
+      `if (update >= ${number(this.#count)}) { return; }`,
+      ...positionsOf('update', axes, ['updateAt'], number),
       `let place = ${load('updateAt')};`,
       // Negative indices are large numbers.
-      `if (place >= ${this.#extent}u) { return; }`,
+      `if (place >= u32(${number(this.#extent)})) { return; }`,
     ]
     if (this.#adds) {
       const links = shader.scratch(next, 'u32')
       body.push(
         `atomicMin(${heads.reference('place')}, u32(update));`,
         'var other = update + 1;',
-        `for (; other < ${this.#count}; other++) {`,
-        ...positionsOf('other', axes, ['otherAt']).map((line) => `  ${line}`),
+        `for (; other < ${number(this.#count)}; other++) {`,
+        ...positionsOf('other', axes, ['otherAt'], number).map((line) => `  ${line}`),
         `  if (${load('otherAt')} == place) { break; }`,
         '}',
-        links.store('update', `select(u32(other), ${none}, other >= ${this.#count})`),
+        links.store('update', `select(u32(other), ${none}, other >= ${number(this.#count)})`),
       )
     } else body.push(`atomicMax(${heads.reference('place')}, u32(update) + 1u);`)
     return shader.dispatch({ name: 'scatter link', body, workgroupSize, workgroups })
@@ -153,7 +154,7 @@ class ScatterPlan {
       walks: [over.source, over.source, outside, over.indices, ranks],
       prepare: [
         'let place = u32(INDEX);',
-        `if (place >= ${this.#extent}u) { return; }`,
+        'if (place >= u32(EXTENT)) { return; }',
         'var update = HEAD;',
         `if (update != u32(rank)${this.#adds ? '' : ' + 1u'}) { return; }`,
       ],
@@ -168,7 +169,7 @@ class ScatterPlan {
       readonly domain: readonly number[]
       /** Of base, output, updates, indices (or the axis), and the number of the update. */
       readonly walks: readonly (readonly number[])[]
-      /** Statements that declare `place` and `update`; `HEAD` and `INDEX` stand for loads. */
+      /** Statements that declare `place` and `update`; `HEAD`, `INDEX` and `EXTENT` stand for their values. */
       readonly prepare: readonly string[]
       readonly axisStride?: number
     },
@@ -182,22 +183,23 @@ class ScatterPlan {
     const used = axisStride === undefined ? wishes.slice(0, 3) : wishes
     const shader = new Shader(this.#environment, this.#memory, used)
     const heads = shader.scratch(first, 'u32')
+    const number = numbersOf(shader)
     const access = (i: number) => shader.access(used[i]!)
     const size = sizeOf(domain)
-    const { index, workgroups } = this.#groups(size)
+    const { index, workgroups } = this.#groups(size, shader)
     const axes = domain.map((extent, axis) => ({ extent, strides: walks.map((strides) => strides[axis]!) }))
     const names = ['baseAt', 'outputAt', 'updatesAt', 'indexAt', 'rank'].slice(0, walks.length)
-    const move = axisStride === undefined ? '' : ` + i32(place) * ${axisStride}`
+    const move = axisStride === undefined ? '' : ` + i32(place) * ${number(axisStride)}`
     const { dtype } = this.#output
     const updateAxes = this.#indices.view.shape.map((extent, i) => ({
       extent,
       strides: [this.#updates.view.strides[this.#axis + i]!],
     }))
     const updateAt = [
-      `let number = i32(update)${this.#adds ? '' : ' - 1'};`,
-      ...positionsOf('number', updateAxes, ['numberAt']),
+      `let order = i32(update)${this.#adds ? '' : ' - 1'};`,
+      ...positionsOf('order', updateAxes, ['orderAt'], number),
     ]
-    const value = access(2).load('(updatesAt + numberAt)')
+    const value = access(2).load('(updatesAt + orderAt)')
     const combine = this.#adds
       ? [
           `var value = ${access(0).load(`(baseAt${move})`)};`,
@@ -218,10 +220,11 @@ class ScatterPlan {
         ]
     const body = [
       `let invocation = ${index} * ${workgroupSize} + i32(local);`,
-      `if (invocation >= ${size}) { return; }`,
-      ...positionsOf('invocation', axes, names),
+      `if (invocation >= ${number(size)}) { return; }`,
+      ...positionsOf('invocation', axes, names, number),
       ...prepare.map((line) =>
         line
+          .replace('EXTENT', number(this.#extent))
           .replace('HEAD', heads.load('place'))
           .replace('INDEX', axisStride === undefined ? '' : access(3).load('indexAt')),
       ),
@@ -231,10 +234,15 @@ class ScatterPlan {
     return shader.dispatch({ name: 'scatter', body, workgroupSize, workgroups })
   }
 
-  #groups(invocations: number) {
-    return foldWorkgroups(Math.ceil(invocations / workgroupSize), this.#environment.limits)
+  #groups(invocations: number, shader: Shader) {
+    return foldWorkgroups(Math.ceil(invocations / workgroupSize), this.#environment.limits, numbersOf(shader))
   }
 }
+
+const numbersOf =
+  (shader: Shader) =>
+  (value: number): string =>
+    shader.number(value)
 
 /** True when the output takes the place of the base. */
 function sameElements(base: Operand, output: Operand): boolean {

@@ -9,8 +9,14 @@ export interface Axis {
  *
  * @param flat name of the index (i32)
  * @param names names of the positions, declared by the statements
+ * @param number how extents and strides are written: see `Shader.number`
  */
-export function positionsOf(flat: string, axes: readonly Axis[], names: readonly string[]): string[] {
+export function positionsOf(
+  flat: string,
+  axes: readonly Axis[],
+  names: readonly string[],
+  number: (value: number) => string,
+): string[] {
   const lines: string[] = []
   const terms = names.map((): string[] => [])
   const walked = joinAxes(axes)
@@ -26,16 +32,16 @@ export function positionsOf(flat: string, axes: readonly Axis[], names: readonly
     if (outer || (axis > 0 && walked.slice(0, axis).some((other) => other.extent > 1))) {
       if (isUsed) {
         index = `${flat}Index${axis}`
-        lines.push(`let ${index} = ${rest} % ${extent};`)
+        lines.push(`let ${index} = ${rest} % ${number(extent)};`)
       }
       if (outer) {
         const next = `${flat}Rest${axis}`
-        lines.push(`let ${next} = ${rest} / ${extent};`)
+        lines.push(`let ${next} = ${rest} / ${number(extent)};`)
         rest = next
       }
     }
     strides.forEach((stride, i) => {
-      if (stride !== 0) terms[i]!.push(stride === 1 ? index : `${index} * ${stride}`)
+      if (stride !== 0) terms[i]!.push(stride === 1 ? index : `${index} * ${number(stride)}`)
     })
     if (!outer) break
   }

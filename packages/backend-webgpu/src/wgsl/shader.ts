@@ -61,6 +61,8 @@ export class Shader {
   readonly #bindings: Binding[] = []
   readonly #accesses = new Map<AccessWish, Access>()
   readonly #declarations: string[] = []
+  /** Fields of the uniform buffer, by name. */
+  readonly #parameters = new Map<string, number>()
 
   constructor(environment: WebGpuEnvironment, memory: CallMemory, wishes: readonly AccessWish[]) {
     this.environment = environment
@@ -71,8 +73,13 @@ export class Shader {
     }
     for (const [range, sharing] of byRange) {
       const binding = this.#bind(range, elementFor(sharing, memory))
-      for (const wish of sharing)
-        this.#accesses.set(wish, accessOf(wish, binding, memory.locate(wish.operand).firstByte))
+      for (const wish of sharing) {
+        const { firstByte } = memory.locate(wish.operand)
+        this.#accesses.set(
+          wish,
+          accessOf(wish, binding, firstByte, (value) => this.number(value)),
+        )
+      }
     }
   }
 
@@ -89,6 +96,17 @@ export class Shader {
     }
   }
 
+  /**
+   * An integer that only says how large something is: part of the parameters, so that a shader serves all sizes. 0 and 1, which shape the
+   * code, stay literals.
+   */
+  number(value: number): string {
+    if (value === 0 || value === 1) return `${value}`
+    const name = `p${this.#ordinal(value)}`
+    this.#parameters.set(name, value)
+    return `parameters.${name}`
+  }
+
   /** Module-scope text, for example workgroup variables. */
   declare(text: string): void {
     this.#declarations.push(text)
@@ -97,17 +115,16 @@ export class Shader {
   /**
    * The dispatch of this shader.
    *
-   * @param body statements of `main`; they see `group: vec3<u32>` (the workgroup), `local: u32` (the invocation in it) and `parameters`
+   * @param body statements of `main`; they see `group: vec3<u32>` (the workgroup) and `local: u32` (the invocation in it)
    */
   dispatch(options: {
     readonly name: string
     readonly body: readonly string[]
     readonly workgroupSize: number
     readonly workgroups: readonly [number, number, number]
-    readonly parameters?: Readonly<Record<string, number>>
   }): WebGpuDispatch {
-    const { name, body, workgroupSize, workgroups, parameters = {} } = options
-    const names = Object.keys(parameters)
+    const { name, body, workgroupSize, workgroups } = options
+    const names = [...this.#parameters.keys()]
     const declarations = this.#bindings.map(
       ({ name: variable, range, element }, i) =>
         `@group(0) @binding(${i}) var<storage, ${range.access}> ${variable}: array<${element}>;`,
@@ -130,9 +147,19 @@ export class Shader {
       name,
       code: [...declarations, ...(helpers ? [helpers] : []), text].join('\n'),
       bindings: this.#bindings.map(({ range }) => range),
-      ...(names.length > 0 && { parameters: Uint32Array.from(names, (field) => parameters[field]! >>> 0) }),
+      ...(names.length > 0 && { parameters: Uint32Array.from(this.#parameters.values(), (value) => value >>> 0) }),
       workgroups,
     }
+  }
+
+  /** Equal numbers share a parameter, numbered in the order of first use. */
+  #ordinal(value: number): number {
+    let ordinal = 0
+    for (const known of this.#parameters.values()) {
+      if (known === value) return ordinal
+      ordinal++
+    }
+    return ordinal
   }
 
   #bind(range: MemoryRange, element: string): Binding {
@@ -156,7 +183,12 @@ function elementFor(wishes: readonly AccessWish[], memory: CallMemory): string {
   return aligned ? `vec4<${type}>` : type
 }
 
-function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, firstByte: number): Access {
+function accessOf(
+  { operand, quads }: AccessWish,
+  { name, element }: Binding,
+  firstByte: number,
+  number: (value: number) => string,
+): Access {
   const { dtype } = operand
   const lane = laneOf(dtype)
   if (!lane) {
@@ -164,7 +196,8 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
   }
   const perWord = elementsPerWord(dtype)
   const firstElement = firstByte / (4 / perWord) + operand.view.offset
-  const at = (position: string): string => (firstElement === 0 ? position : `(${position} + ${firstElement})`)
+  const first = number(firstElement)
+  const at = (position: string): string => (firstElement === 0 ? position : `(${position} + ${first})`)
   const isAtomic = element.startsWith('atomic')
   const isVector = element.startsWith('vec4')
   const stored = isAtomic ? 'u32' : isVector ? element.slice(5, -1) : element
@@ -191,12 +224,12 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
       loadQuad: (position, stride) =>
         isVector && stride === 1 && quads
           ? convert(`${name}[${at(position)} >> 2u]`, stored, lane, vector)
-          : gathered(lane, position, stride, load),
+          : gathered(lane, position, stride, load, number),
       store: (position, value) => [storeOne(position, value)],
       storeQuad: (position, stride, value) =>
         isVector && stride === 1 && quads
           ? [`${name}[${at(position)} >> 2u] = ${convert(value, lane, stored, vector)};`]
-          : quadPositions(position, stride).map((one, i) => storeOne(one, `${value}.${parts[i]}`)),
+          : quadPositions(position, stride, number).map((one, i) => storeOne(one, `${value}.${parts[i]}`)),
     }
   }
 
@@ -224,11 +257,11 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
   return {
     operand,
     load,
-    loadQuad: (position, stride) => gathered(lane, position, stride, load),
+    loadQuad: (position, stride) => gathered(lane, position, stride, load, number),
     store,
     storeQuad: (position, stride, value) => {
       if (isAtomic || stride !== 1 || !quads) {
-        return quadPositions(position, stride).flatMap((one, i) => store(one, `${value}.${parts[i]}`))
+        return quadPositions(position, stride, number).flatMap((one, i) => store(one, `${value}.${parts[i]}`))
       }
       const packedWord = (first: number): string =>
         Array.from({ length: perWord }, (_, i) => {
@@ -245,8 +278,17 @@ function accessOf({ operand, quads }: AccessWish, { name, element }: Binding, fi
 }
 
 /** Four elements loaded one by one, or one that is repeated. */
-const gathered = (lane: Lane, position: string, stride: number, load: (position: string) => string): string =>
-  `vec4<${lane}>(${(stride === 0 ? [position] : quadPositions(position, stride)).map(load).join(', ')})`
+const gathered = (
+  lane: Lane,
+  position: string,
+  stride: number,
+  load: (position: string) => string,
+  number: (value: number) => string,
+): string =>
+  `vec4<${lane}>(${(stride === 0 ? [position] : quadPositions(position, stride, number)).map(load).join(', ')})`
 
-const quadPositions = (position: string, stride: number): string[] =>
-  [0, 1, 2, 3].map((i) => (i === 0 ? position : `(${position} + ${i * stride})`))
+const quadPositions = (position: string, stride: number, number: (value: number) => string): string[] =>
+  [0, 1, 2, 3].map((i) => {
+    if (i === 0) return position
+    return stride === 1 ? `(${position} + ${i})` : `(${position} + ${i} * ${number(stride)})`
+  })

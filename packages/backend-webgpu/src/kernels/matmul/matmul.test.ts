@@ -1,0 +1,38 @@
+import type { Kernel, OpCall } from '@tessera/core'
+import { type KernelTestCall, type ProgramBuilder, randomStorage, testKernel } from '@tessera/core/testing'
+import { describe, it } from 'vitest'
+import { softwareAdapters } from '../../testing/adapters.ts'
+import { matmulKernel } from './matmul.ts'
+import { planRegisterTiles } from './registers.ts'
+import { planSharedTiles } from './shared.ts'
+
+const product = (name: string, m: number, k: number, n: number): KernelTestCall => ({
+  name: `${name}, ${m} × ${k} × ${n}`,
+  scale: Math.sqrt(k),
+  write: (program: ProgramBuilder, random) => {
+    const [a, b] = [program.input('f32', [m, k]), program.input('f32', [k, n])]
+    program.call('matmul', {}, [a, b], [program.output('f32', [m, n])])
+    return [randomStorage(random, 'f32', m * k), randomStorage(random, 'f32', k * n)]
+  },
+})
+
+const calls = [
+  product('odd', 5, 7, 9),
+  product('whole quads', 8, 12, 16),
+  product('beyond a tile', 70, 36, 132),
+  product('a row', 1, 40, 24),
+  product('shared depth', 4, 1100, 8),
+]
+
+/** The two ways to multiply, whichever the kernel would take here. */
+const kernels: readonly Kernel<'matmul', 'webgpu'>[] = [
+  { ...matmulKernel, name: 'registers', build: (call) => (...where) => planRegisterTiles(call, ...where) },
+  { ...matmulKernel, name: 'shared', build: (call: OpCall<'matmul'>) => (...where) => planSharedTiles(call, ...where) },
+]
+
+for (const { name, backend, isExpected } of softwareAdapters) {
+  if (!isExpected) continue
+  describe(name, () => {
+    for (const kernel of kernels) testKernel({ kernel, backend, calls, run: { describe, it } })
+  })
+}
