@@ -8,7 +8,7 @@ const parts = ['x', 'y', 'z', 'w'] as const
 const four = [0, 1, 2, 3] as const
 
 /**
- * Each invocation computes `rows` × 8 elements of the result (1 × 8 for one row). Accumulators are named vectors: compilers keep an array with
+ * Each invocation computes 8 × 8 elements of the result, or as many rows as there are. Accumulators are named vectors: compilers keep an array with
  * a loop index in memory. Operands are read by four along whichever axis they lie, and turned in registers, which costs nothing.
  */
 export function planRegisterTiles(
@@ -19,7 +19,7 @@ export function planRegisterTiles(
   const product = new Product(call, environment, memory)
   const { shader, m, n, k, batches, enterBatch, number } = product
   if (m === 0 || n === 0 || batches === 0) return { dispatches: [] }
-  const rows = m <= 2 ? m : 4
+  const rows = m <= 2 ? m : m <= 4 ? 4 : 8
   const columns = 8
   // Along the columns first: their tiles share rows of the left operand.
   const [tall, wide] = m <= 8 ? [1, 64] : [4, 16]
@@ -84,10 +84,15 @@ function loadLeft(a: Matrix, rows: number): string[] {
   if (a.quadAxis === 'columns') {
     return each.map((i) => `let a${i} = ${a.access.loadQuad(positionIn(a, `aRow${i}`, '0', 'k'), 1)};`)
   }
-  if (a.quadAxis === 'rows' && rows === 4) {
+  if (a.quadAxis === 'rows' && rows % 4 === 0) {
+    const quads = each.filter((i) => i % 4 === 0)
     return [
-      ...four.map((step) => `let t${step} = ${a.access.loadQuad(positionIn(a, 'aRow0', '0', `k + ${step}`), 1)};`),
-      ...each.map((i) => `let a${i} = vec4<f32>(${four.map((step) => `t${step}.${parts[i]}`).join(', ')});`),
+      ...quads.flatMap((i) =>
+        four.map((step) => `let t${i}${step} = ${a.access.loadQuad(positionIn(a, `aRow${i}`, '0', `k + ${step}`), 1)};`),
+      ),
+      ...each.map(
+        (i) => `let a${i} = vec4<f32>(${four.map((step) => `t${i - (i % 4)}${step}.${parts[i % 4]}`).join(', ')});`,
+      ),
     ]
   }
   return each.map((i) => {
