@@ -2,7 +2,7 @@ import { createRuntime, type Device, jit, type Tensor, tensor, valueAndGrad } fr
 import { describe, expect, it } from 'vitest'
 import { softwareAdapters } from '../testing/adapters.ts'
 import { webgpu } from '../webgpu.ts'
-import { WebGpuDevice } from './device.ts'
+import type { WebGpuDevice } from './device.ts'
 
 const [adapter] = softwareAdapters
 const plugin = webgpu({ dawnFlags: ['adapter=SwiftShader'] })
@@ -39,7 +39,10 @@ describe.runIf(adapter!.isExpected)('the WebGPU device', () => {
   it('keeps the bytes behind a write that ends inside a word', async () => {
     const device = await openDevice()
     const buffer = device.allocate(11)
-    device.write(buffer, Uint8Array.from({ length: 11 }, (_, i) => i + 1))
+    device.write(
+      buffer,
+      Uint8Array.from({ length: 11 }, (_, i) => i + 1),
+    )
     device.write(buffer, Uint8Array.of(50, 60, 70, 80, 90))
     expect([...(await device.read(buffer, 11))]).toEqual([50, 60, 70, 80, 90, 6, 7, 8, 9, 10, 11])
     await device.close()

@@ -26,8 +26,22 @@ const calls = [
 
 /** The two ways to multiply, whichever the kernel would take here. */
 const kernels: readonly Kernel<'matmul', 'webgpu'>[] = [
-  { ...matmulKernel, name: 'registers', build: (call) => (...where) => planRegisterTiles(call, ...where) },
-  { ...matmulKernel, name: 'shared', build: (call: OpCall<'matmul'>) => (...where) => planSharedTiles(call, ...where) },
+  {
+    ...matmulKernel,
+    name: 'registers',
+    build:
+      (call) =>
+      (...where) =>
+        planRegisterTiles(call, ...where),
+  },
+  {
+    ...matmulKernel,
+    name: 'shared',
+    build:
+      (call: OpCall<'matmul'>) =>
+      (...where) =>
+        planSharedTiles(call, ...where),
+  },
 ]
 
 for (const { name, backend, isExpected } of softwareAdapters) {

@@ -45,8 +45,7 @@ export function takesProduct(call: OpCall<'matmul'>): boolean {
     [a, b].every(({ dtype, view }) => isFloat(dtype) && view.shape.length === rank) &&
     rank >= 2 &&
     a.view.shape.at(-1) === b.view.shape.at(-2) &&
-    (call.epilogue !== undefined ||
-      (isFloat(call.outputs[0].dtype) && call.outputs[0].view.shape.length === rank)) &&
+    (call.epilogue !== undefined || (isFloat(call.outputs[0].dtype) && call.outputs[0].view.shape.length === rank)) &&
     canFinish(call)
   )
 }

@@ -2,7 +2,13 @@ import type { OpCall, Operand } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
 import { Finish } from '../../fused/finish.ts'
 import { foldWorkgroups } from '../../fused/groups.ts'
-import type { CallMemory, MemoryRange, WebGpuCallPlan, WebGpuDispatch, WebGpuEnvironment } from '../../program/contract.ts'
+import type {
+  CallMemory,
+  MemoryRange,
+  WebGpuCallPlan,
+  WebGpuDispatch,
+  WebGpuEnvironment,
+} from '../../program/contract.ts'
 import { positionsOf } from '../../wgsl/indexing.ts'
 import { type Access, Shader } from '../../wgsl/shader.ts'
 

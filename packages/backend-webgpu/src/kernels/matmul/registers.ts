@@ -2,7 +2,7 @@ import type { OpCall } from '@tessera/core'
 import { foldWorkgroups } from '../../fused/groups.ts'
 import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
 import { indented } from '../../wgsl/shader.ts'
-import { type Matrix, positionIn, Product } from './matrices.ts'
+import { type Matrix, Product, positionIn } from './matrices.ts'
 
 const parts = ['x', 'y', 'z', 'w'] as const
 const four = [0, 1, 2, 3] as const
@@ -88,7 +88,9 @@ function loadLeft(a: Matrix, rows: number): string[] {
     const quads = each.filter((i) => i % 4 === 0)
     return [
       ...quads.flatMap((i) =>
-        four.map((step) => `let t${i}${step} = ${a.access.loadQuad(positionIn(a, `aRow${i}`, '0', `k + ${step}`), 1)};`),
+        four.map(
+          (step) => `let t${i}${step} = ${a.access.loadQuad(positionIn(a, `aRow${i}`, '0', `k + ${step}`), 1)};`,
+        ),
       ),
       ...each.map(
         (i) => `let a${i} = vec4<f32>(${four.map((step) => `t${i - (i % 4)}${step}.${parts[i % 4]}`).join(', ')});`,
@@ -117,7 +119,9 @@ function loadRight(b: Matrix): string[] {
       ),
     ])
   }
-  return four.flatMap((step) => sides.map(([side, first]) => `let ${side}${step} = ${rightQuad(b, first, `k + ${step}`)};`))
+  return four.flatMap((step) =>
+    sides.map(([side, first]) => `let ${side}${step} = ${rightQuad(b, first, `k + ${step}`)};`),
+  )
 }
 
 /** Four columns at one step in depth. */

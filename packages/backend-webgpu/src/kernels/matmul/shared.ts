@@ -2,7 +2,7 @@ import type { OpCall } from '@tessera/core'
 import { foldWorkgroups } from '../../fused/groups.ts'
 import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
 import { indented } from '../../wgsl/shader.ts'
-import { type Matrix, positionIn, Product } from './matrices.ts'
+import { type Matrix, Product, positionIn } from './matrices.ts'
 
 /** Rows and columns of the result that a workgroup computes, and depth that it loads at a time. */
 const tile = 64
