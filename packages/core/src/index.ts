@@ -222,6 +222,8 @@ export {
   maxPool2d,
   maxPool3d,
 } from './tensor/pooling.ts'
+export type { QuantizedMatrix } from './tensor/quantization.ts'
+export { dequantize, quantizedMatmul, quantizeMatrix } from './tensor/quantization.ts'
 export {
   dropout,
   randomBernoulli,

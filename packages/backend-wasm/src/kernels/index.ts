@@ -8,6 +8,7 @@ import {
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
 import { matmulKernel } from './matmul.ts'
+import { quantizedMatmulKernel } from './quantized-matmul.ts'
 import { scatterKernel } from './scatter.ts'
 
 /** The kernels that come with the backend: one for each op that schedules are made of, and for ops worth taking as a whole. */
@@ -21,4 +22,5 @@ export const wasmKernels: readonly Kernel[] = [
   convolutionBackwardFilterKernel,
   attentionKernel,
   attentionBackwardKernel,
+  quantizedMatmulKernel,
 ]

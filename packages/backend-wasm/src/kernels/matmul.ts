@@ -1,14 +1,21 @@
-import type { FusedBody, Kernel, OpCall, Operand, View } from '@tessera/core'
-import { formatOf, ownInputs, rowMajorView, sizeOf } from '@tessera/core'
+import type { Kernel, OpCall, Operand } from '@tessera/core'
+import { ownInputs, sizeOf } from '@tessera/core'
 import type { ModuleBuilder } from '../assembler/index.ts'
 import { mergeAxes } from '../fused/axes.ts'
-import type { PlacedOperand } from '../fused/body.ts'
-import { generatedArguments } from '../fused/generate.ts'
-import { laneKindOf } from '../fused/operations.ts'
-import { type BlockPart, planBlock } from '../fused/plan-block.ts'
-import { opWeight } from '../fused/weights.ts'
+import type { BlockPart } from '../fused/plan-block.ts'
 import type { WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '../program/contract.ts'
 import type { Variant } from '../variant.ts'
+import {
+  bytesOf,
+  epiloguePart,
+  epilogueWork,
+  followersOf,
+  invocationOf,
+  joinWords,
+  resultOf,
+  type Strided,
+  stageOf,
+} from './epilogue.ts'
 import {
   type MatmulFunctions,
   type MatmulPlan,
@@ -43,8 +50,6 @@ const packFunction: WasmFunction<typeof matmulPackParameters> = {
 
 /** The most batch axes that one call of the functions takes. */
 const mostBatchAxes = 3
-/** Longest row that an epilogue may reduce: its units hold whole rows of the result in the thread's scratch. */
-const longestRow = 4096
 
 /** The packed matrix product of `kernels/matmul`. */
 export const matmulKernel: Kernel<'matmul', 'wasm'> = {
@@ -58,7 +63,7 @@ export const matmulKernel: Kernel<'matmul', 'wasm'> = {
     const [a, b] = ownInputs(call)
     const c = resultOf(call)
     if (!a || !b || ![a, b, c].every(({ dtype, view }) => dtype === 'f32' && view.shape.length >= 2)) return undefined
-    const after = epilogueWork(call)
+    const after = workAfter(call)
     if (after === undefined) return undefined
     const depth = a.view.shape.at(-1)!
     const [rows, columns] = c.view.shape.slice(-2) as [number, number]
@@ -74,44 +79,20 @@ export const matmulKernel: Kernel<'matmul', 'wasm'> = {
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
-/** Bytes that an operand has in memory. */
-function bytesOf({ view, dtype }: Operand): number {
-  return view.shape.reduce(
-    (bytes, extent, axis) => (view.strides[axis] === 0 ? bytes : bytes * extent),
-    formatOf(dtype).bytes,
-  )
-}
+/** Rows of a unit that has whole rows, at the least. */
+const leastRows = 24
 
-/** What the product itself gives. */
-function resultOf({ epilogue, outputs }: OpCall<'matmul'>): Operand {
-  if (!epilogue) return outputs[0]!
-  return { buffer: staged, dtype: epilogue.result.dtype, view: rowMajorView(epilogue.result.shape) }
-}
-
-/** No buffer of a program has this id. */
-const staged = -1
-
-/** The multiply–adds that an epilogue's vector instructions take the time of, or `undefined` for one that units cannot run. */
-function epilogueWork(call: OpCall<'matmul'>): number | undefined {
-  if (!call.epilogue) return 0
-  const { body, firstInput } = call.epilogue
-  const { shape } = call.epilogue.result
-  const followers = [...call.inputs.slice(firstInput), ...call.outputs]
-  const operands = [...ownInputs(call), resultOf(call), ...followers]
-  const isKnown = [...followers, ...body.instructions].every(({ dtype }) => laneKindOf(dtype) !== undefined)
-  const fits = operands.every(({ view }) => view.shape.length === shape.length)
-  if (!isKnown || !fits || batchAxes(operands, shape).length > mostBatchAxes) return undefined
-  if (body.kind === 'row' && (body.rowAxes !== 1 || shape.at(-1)! > longestRow)) return undefined
-  let weight = 0
-  for (const instruction of body.instructions) {
-    if (instruction.kind === 'compute') weight += opWeight(instruction.op, instruction.dtype === 'f32')
-    else if (instruction.kind === 'reduce') weight += 1
-  }
-  return weight * sizeOf(shape)
+/** The multiply–adds of the epilogue, or `undefined` where units cannot run it. */
+function workAfter(call: OpCall<'matmul'>): number | undefined {
+  const { shape } = resultOf(call).view
+  const work = epilogueWork(call, sizeOf(shape.slice(0, -1)) / leastRows)
+  if (!call.epilogue || work === undefined) return work
+  const operands = [...ownInputs(call), resultOf(call), ...followersOf(call)]
+  return batchAxes(operands, shape).length > mostBatchAxes ? undefined : work
 }
 
 /** The batch axes of some operands, as few as can be; extents are those of `shape`. */
-function batchAxes(operands: readonly { readonly view: Pick<View, 'strides'> }[], shape: readonly number[]) {
+function batchAxes(operands: readonly Strided[], shape: readonly number[]) {
   return mergeAxes(
     shape
       .slice(0, -2)
@@ -127,8 +108,7 @@ function planCall(call: OpCall<'matmul'>, { variant }: WasmTarget): WasmCallPlan
   const { shape } = c.view
   if (sizeOf(shape) === 0) return { steps: [] }
   const { epilogue } = call
-  const followers = epilogue ? followersOf(call, epilogue.body) : []
-  const operands: readonly { readonly view: Pick<View, 'strides'> }[] = [a, b, c, ...followers]
+  const operands: readonly Strided[] = [a, b, c, ...followersOf(call)]
   const [m, n] = shape.slice(-2) as [number, number]
   const k = a.view.shape.at(-1)!
   const axes = batchAxes(operands, shape)
@@ -152,69 +132,21 @@ function planCall(call: OpCall<'matmul'>, { variant }: WasmTarget): WasmCallPlan
     const outer = axes.slice(0, -mostBatchAxes)
     return { ...planSteps(plan, positions(outer)), data: plan.descriptor }
   }
-  const after = epiloguePart(call, epilogue.body, plan)
-  const words = after.words.toArray()
-  const data = new Int32Array(plan.descriptor.length + words.length)
-  data.set(plan.descriptor)
-  data.set(words, plan.descriptor.length)
-  return { ...planSteps(plan, [[0, 0, 0]], after), data }
-}
-
-/** The operands and counters of an epilogue: what is divided into units together with the result. */
-function followersOf(call: OpCall<'matmul'>, body: FusedBody): readonly { readonly view: Pick<View, 'strides'> }[] {
-  const iotas = body.instructions.flatMap((instruction) =>
-    instruction.kind === 'iota' ? [{ view: { strides: instruction.strides } }] : [],
-  )
-  return [...call.inputs.slice(call.epilogue!.firstInput), ...call.outputs, ...iotas]
-}
-
-/** The epilogue over the axes that the plan has made of the result's. */
-function epiloguePart(call: OpCall<'matmul'>, body: FusedBody, { units, batch, followers }: MatmulPlan): BlockPart {
-  const domain = [...batch, units.m, units.n]
-  const strides = followers.map(({ batchStrides, rowStride, columnStride }) => [
+  const followers = plan.followers.map(({ batchStrides, rowStride, columnStride }) => [
     ...batchStrides,
     rowStride,
     columnStride,
   ])
-  let next = 0
-  const place = (operand: Operand, at: PlacedOperand['place']): PlacedOperand => ({
-    ...operand,
-    view: { shape: domain, strides: strides[next++]!, offset: operand.view.offset },
-    place: at,
-  })
-  const { firstInput } = call.epilogue!
-  const result: PlacedOperand = {
-    buffer: staged,
-    dtype: 'f32',
-    view: { shape: domain, strides: [...batch.map(() => 0), units.columns, 1], offset: 0 },
-    place: { kind: 'threadScratch' },
-  }
-  const own = call.inputs.slice(firstInput).map((input, i) => place(input, { kind: 'input', index: firstInput + i }))
-  const outputs = call.outputs.map((output, index) => place(output, { kind: 'output', index }))
-  const instructions = body.instructions.map((instruction) =>
-    instruction.kind === 'iota' ? { ...instruction, strides: strides[next++]! } : instruction,
-  )
-  return planBlock({ ...body, domain, instructions }, [result, ...own], outputs, units)
+  const after = epiloguePart(call, plan.units, plan.batch, followers)
+  return { ...planSteps(plan, [[0, 0, 0]], after), data: joinWords(plan.descriptor, after) }
 }
 
-/** The scratch memory of a thread: that of the epilogue, the result of a unit, that of the product. */
 function planSteps(
   plan: MatmulPlan,
   offsets: readonly (readonly number[])[],
   after?: BlockPart,
 ): Omit<WasmCallPlan, 'data'> {
-  const stageOffset = roundUp(after?.threadScratchBytes ?? 0, 64)
-  const ownOffset = stageOffset + (after ? roundUp(4 * plan.units.rows * plan.units.columns, 64) : 0)
-  const stage = { kind: 'threadScratch', byteOffset: stageOffset } as const
-  const following = after && [
-    {
-      function: after.function,
-      arguments: generatedArguments(after.body, 4 * plan.descriptor.length).map((argument, i) =>
-        // The first thread scratch is the epilogue's own; an operand there is the result of the unit.
-        argument.kind === 'threadScratch' && i > 2 ? stage : argument,
-      ),
-    },
-  ]
+  const { place: stage, end } = stageOf(after, plan.units)
   const steps = offsets.flatMap((offset): WasmStep[] => {
     const a = { kind: 'input', index: 0, byteOffset: 4 * offset[0]! } as const
     const b = { kind: 'input', index: 1, byteOffset: 4 * offset[1]! } as const
@@ -235,18 +167,18 @@ function planSteps(
         { kind: 'i32', value: 0 },
         c,
         packed,
-        { kind: 'threadScratch', byteOffset: ownOffset },
+        { kind: 'threadScratch', byteOffset: end },
         unit,
       ],
       units: plan.units.count,
-      ...(following && { after: following }),
+      ...(after && { after: [invocationOf(after, plan.descriptor.byteLength, stage)] }),
     }
     return plan.packUnits > 0 ? [pack, compute] : [compute]
   })
   return {
     steps,
     sharedScratchBytes: plan.packedBytes,
-    threadScratchBytes: ownOffset + plan.scratchBytes(1),
+    threadScratchBytes: end + plan.scratchBytes(1),
   }
 }
 

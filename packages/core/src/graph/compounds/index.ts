@@ -9,6 +9,7 @@ import type { HyperbolicAttributes } from './hyperbolic.ts'
 import type { InverseTrigonometricAttributes } from './inverse-trigonometric.ts'
 import type { LayerNormAttributes } from './layer-norm.ts'
 import type { PoolingAttributes } from './pooling.ts'
+import type { QuantizedMatmulAttributes } from './quantized-matmul.ts'
 import type { RandomBitsAttributes } from './random-bits.ts'
 import type { SoftmaxAttributes } from './softmax.ts'
 import type { SortAttributes } from './sort.ts'
@@ -26,6 +27,7 @@ export interface CompoundAttributes
     InverseTrigonometricAttributes,
     LayerNormAttributes,
     PoolingAttributes,
+    QuantizedMatmulAttributes,
     RandomBitsAttributes,
     SoftmaxAttributes,
     SortAttributes {}
@@ -63,6 +65,7 @@ export const compoundNames: Readonly<Record<keyof CompoundAttributes, true>> = {
   logSoftmax: true,
   maxPool: true,
   maxPoolBackward: true,
+  quantizedMatmul: true,
   randomBits: true,
   softmax: true,
   trigamma: true,
