@@ -73,6 +73,11 @@ function sampleProgram(): Command {
     .option('--stop <text>', 'end before this text (repeatable)', append, [])
     .option('--seed <integer>', 'the same seed writes the same text', wholeNumberFrom0, defaultSeed)
     .option('--count <samples>', 'how many texts', wholeNumber, 1)
+    .addOption(
+      new Option('--weights <format>', 'numbers that weights are rounded to')
+        .choices(['f32', 'int8', 'int4'])
+        .default('f32'),
+    )
     .action(sampleCommand)
   return addCommonOptions(command)
 }

@@ -19,6 +19,7 @@ export {
 export { CausalSelfAttention, FeedForward, Gpt, GptBlock, type GptCache, type LayerCache } from './gpt/model.ts'
 export { countParameters, gptParameterShapes } from './gpt/parameters.ts'
 export { type GptPreset, gptPreset, gptPresetNames } from './gpt/presets.ts'
+export { quantizeGpt, type WeightFormat } from './gpt/quantize.ts'
 export { huggingFaceConfig, parseHuggingFaceConfig } from './hugging-face/config.ts'
 export { gptFromHuggingFace, gptToHuggingFace, type HuggingFaceFiles } from './hugging-face/files.ts'
 export * from './tokenizers/index.ts'

@@ -111,6 +111,8 @@ export {
   type UpdateRule,
 } from './optimizers/optimizer.ts'
 export { Sgd, type SgdOptions } from './optimizers/sgd.ts'
+export { type QuantizationOptions, QuantizedEmbedding, QuantizedLinear } from './quantization/layers.ts'
+export { type ChooseQuantization, quantize } from './quantization/quantize.ts'
 export { type SafetensorsDtype, safetensorsDtypes, safetensorsItemSize } from './safetensors/dtypes.ts'
 export { SafetensorsError, type SafetensorsErrorCode } from './safetensors/errors.ts'
 export {

@@ -1,4 +1,4 @@
-import { generate } from '@tessera/models-gpt'
+import { generate, type WeightFormat } from '@tessera/models-gpt'
 import { peakMemoryBytes } from '../memory.ts'
 import { readModel } from '../model-file.ts'
 import { makeFolderOf } from '../run-folder.ts'
@@ -16,19 +16,20 @@ export interface SampleCommandOptions extends RuntimeChoice {
   readonly stop: readonly string[]
   readonly seed: number
   readonly count: number
+  readonly weights: WeightFormat
   readonly json?: string
 }
 
 /** `tessera-gpt sample`: one sample is printed as it is made, several when all are complete. */
 export async function sampleCommand(options: SampleCommandOptions): Promise<void> {
-  const { prompt, count, tokens, temperature, topK, topP, stop, seed } = options
+  const { prompt, count, tokens, temperature, topK, topP, stop, seed, weights } = options
   const { model, tokenizer } = await readModel(options.checkpoint)
   await makeFolderOf(options.json)
   const runtime = await openRuntime(options)
   try {
     const endToken = endTokenOf(tokenizer)
     const pieces = generate(model, tokenizer, prompt, {
-      ...{ tokens, temperature, seed, samples: count, stop },
+      ...{ tokens, temperature, seed, samples: count, stop, weights },
       ...(topK !== undefined && { topK }),
       ...(topP !== undefined && { topP }),
       ...(endToken !== undefined && { endToken }),
@@ -45,7 +46,7 @@ export async function sampleCommand(options: SampleCommandOptions): Promise<void
     if (count === 1) process.stdout.write('\n')
     else console.log(texts.map((text, i) => `--- sample ${i + 1} ---\n${prompt}${text}`).join('\n\n'))
     await writeJson(options.json, {
-      ...{ prompt, texts, seed, tokens: made, seconds, tokensPerSecond: made / seconds },
+      ...{ prompt, texts, seed, weights, tokens: made, seconds, tokensPerSecond: made / seconds },
       peakMemoryBytes: peakMemoryBytes(),
       backend: runtime.device.backend,
       variant: runtime.device.variant,

@@ -1,5 +1,6 @@
 import { TesseraError } from '@tessera/core'
 import type { Gpt } from '../gpt/model.ts'
+import { quantizeGpt, type WeightFormat, weightFormats } from '../gpt/quantize.ts'
 import { CounterRandom } from '../tokenizers/counter-random.ts'
 import type { Tokenizer } from '../tokenizers/tokenizer.ts'
 import { GptDecoder } from './decoder.ts'
@@ -15,6 +16,11 @@ export interface GenerateTokensOptions extends SamplingOptions {
   readonly seed?: number
   /** Only tokens below this number are chosen: for models whose vocabulary is padded beyond the tokenizer's. */
   readonly vocabularySize?: number
+  /**
+   * `int8` and `int4` round the weights before the first token, see `quantizeGpt`; `f32`, the default, takes them as they are. For
+   * several texts, round once with `quantizeGpt` and hand that model over.
+   */
+  readonly weights?: WeightFormat
 }
 
 export interface GenerateOptions extends GenerateTokensOptions {
@@ -49,7 +55,7 @@ export async function* generateTokens(
   prompt: ArrayLike<number>,
   options: GenerateTokensOptions,
 ): AsyncGenerator<Int32Array, void, undefined> {
-  const { tokens, samples = 1, seed = 0, vocabularySize } = options
+  const { tokens, samples = 1, seed = 0, vocabularySize, weights = 'f32' } = options
   checkOptions(options)
   if (prompt.length === 0) {
     throw new TesseraError(
@@ -57,7 +63,7 @@ export async function* generateTokens(
       'generate: the prompt is empty. Give one token at least, for example that of a line break.',
     )
   }
-  const decoder = new GptDecoder(model, samples)
+  const decoder = new GptDecoder(weights === 'f32' ? model : quantizeGpt(model, weights), samples)
   try {
     let next: readonly ArrayLike<number>[] = Array.from({ length: samples }, () => prompt)
     for (let position = 0; position < tokens; position++) {
@@ -154,12 +160,14 @@ function uniformAt(seed: number, sample: number, position: number): number {
 }
 
 function checkOptions(options: GenerateTokensOptions): void {
-  const { tokens, samples = 1, seed = 0 } = options
+  const { tokens, samples = 1, seed = 0, weights = 'f32' } = options
   checkSamplingOptions(options)
   const fail = (what: string): never => {
     throw new TesseraError('GENERATION', `generate: ${what}`)
   }
   if (!Number.isInteger(tokens) || tokens < 1) fail(`tokens must be a whole number from 1 up, got ${tokens}.`)
   if (!Number.isInteger(samples) || samples < 1) fail(`samples must be a whole number from 1 up, got ${samples}.`)
+  if (!Object.hasOwn(weightFormats, weights))
+    fail(`weights must be one of ${Object.keys(weightFormats).join(', ')}, got '${weights}'.`)
   if (!Number.isSafeInteger(seed) || seed < 0) fail(`the seed must be an integer from 0 to 2^53 − 1, got ${seed}.`)
 }
