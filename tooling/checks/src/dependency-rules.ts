@@ -18,6 +18,7 @@ export const packageRules: Readonly<Record<string, PackageRule>> = {
   'kernel-winograd': { values: ['core', 'backend-wasm'], types: ['backend-webgpu'] },
   'kernel-sparse-attention': { values: ['core', 'backend-wasm'], types: ['backend-webgpu'] },
   'numerics-flexpoint': { values: ['core'] },
+  onnx: { values: ['core', 'nn'] },
   'models-gpt': { values: ['core', 'nn', 'kernel-sparse-attention'] },
   'models-multimodal': { values: ['core', 'nn', 'models-gpt'] },
   'rl-selfplay': { values: ['core', 'nn'] },

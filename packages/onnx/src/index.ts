@@ -1,0 +1,7 @@
+export { OnnxError, type OnnxErrorCode } from './errors.ts'
+export type { ElementType } from './format/elements.ts'
+export type { Constant, ExternalData } from './format/tensor.ts'
+export type { Call, Operator } from './graph/call.ts'
+export type { Result, Value } from './graph/value.ts'
+export { type ImportOptions, importOnnx, OnnxModel, type OnnxPort } from './model.ts'
+export { supportedOperators } from './operators/index.ts'
