@@ -104,6 +104,17 @@ export type { NestedArray } from './tensor/create.ts'
 export { eye, full, linspace, ones, onesLike, range, tensor, triangle, zeros, zerosLike } from './tensor/create.ts'
 export type { CumulativeOptions } from './tensor/cumulative.ts'
 export { cumulativeMaximum, cumulativeMinimum, cumulativeProduct, cumulativeSum } from './tensor/cumulative.ts'
+export {
+  cholesky,
+  determinant,
+  inverse,
+  leastSquares,
+  logDeterminant,
+  qr,
+  solve,
+  svd,
+  triangularSolve,
+} from './tensor/decompositions.ts'
 export type { TensorOpDefinition } from './tensor/define.ts'
 export { applyOp, defineOp } from './tensor/define.ts'
 export {
@@ -161,6 +172,13 @@ export {
   truncate,
   xlogy,
 } from './tensor/elementwise.ts'
+export type { Complex } from './tensor/fourier.ts'
+export {
+  fourierTransform,
+  inverseFourierTransform,
+  inverseRealFourierTransform,
+  realFourierTransform,
+} from './tensor/fourier.ts'
 export {
   indexWith,
   maskedFill,

@@ -216,8 +216,7 @@ class Scheduler {
           const part = this.#views.resolve(node.inputs[i]!)
           if (!this.#isOnlyFor(part.base, node, outputs) || !isIdentity(part)) return
           const within = reshapeView(view, part.base.shape)
-          const walked = within && (!this.#views.isCopy(part.base) || reshapeView(within, part.base.inputs[0]!.shape))
-          if (walked && this.#writes(part.base, within))
+          if (within && this.#writes(part.base, within))
             this.#places.set(part.base, { block: this.#place(node).block, view: within })
         })
       } else if (this.#views.isCopy(node) && grouping.groupOf(node)!.nodes.size === 1) {
@@ -234,8 +233,12 @@ class Scheduler {
     }
   }
 
-  /** True when what computes a value can write it to a place. Kernels write rows: their elements have to stay neighbours. */
+  /**
+   * True when what computes a value can write it to a place. Kernels write rows: their elements have to stay neighbours. A copy is written in
+   * the axes of what it reads.
+   */
   #writes(base: Node, place: View): boolean {
+    if (this.#views.isCopy(base) && !reshapeView(place, base.inputs[0]!.shape)) return false
     return this.#layoutsOf(base) === undefined || hasAdjacentRows(place)
   }
 

@@ -8,6 +8,7 @@ import type { GeluAttributes } from './gelu.ts'
 import type { HyperbolicAttributes } from './hyperbolic.ts'
 import type { InverseTrigonometricAttributes } from './inverse-trigonometric.ts'
 import type { LayerNormAttributes } from './layer-norm.ts'
+import type { MatrixAttributes } from './matrices.ts'
 import type { PoolingAttributes } from './pooling.ts'
 import type { QuantizedMatmulAttributes } from './quantized-matmul.ts'
 import type { RandomBitsAttributes } from './random-bits.ts'
@@ -26,6 +27,7 @@ export interface CompoundAttributes
     HyperbolicAttributes,
     InverseTrigonometricAttributes,
     LayerNormAttributes,
+    MatrixAttributes,
     PoolingAttributes,
     QuantizedMatmulAttributes,
     RandomBitsAttributes,
@@ -63,6 +65,9 @@ export const compoundNames: Readonly<Record<keyof CompoundAttributes, true>> = {
   layerNorm: true,
   logGamma: true,
   logSoftmax: true,
+  cholesky: true,
+  triangularSolve: true,
+  orthonormalBasis: true,
   maxPool: true,
   maxPoolBackward: true,
   quantizedMatmul: true,

@@ -2,6 +2,7 @@ import type { OpTest } from './op-test.ts'
 import { activationTests } from './tables/activations.ts'
 import { elementwiseTests } from './tables/elementwise.ts'
 import { indexingTests } from './tables/indexing.ts'
+import { linearAlgebraTests } from './tables/linear-algebra.ts'
 import { movementTests } from './tables/movement.ts'
 import { reductionTests } from './tables/reductions.ts'
 import { sequenceTests } from './tables/sequences.ts'
@@ -14,4 +15,5 @@ export const opTests: readonly OpTest[] = [
   ...sequenceTests,
   ...movementTests,
   ...indexingTests,
+  ...linearAlgebraTests,
 ]
