@@ -1,5 +1,6 @@
 import type { OpTest } from './op-test.ts'
 import { activationTests } from './tables/activations.ts'
+import { decompositionTests } from './tables/decompositions.ts'
 import { elementwiseTests } from './tables/elementwise.ts'
 import { indexingTests } from './tables/indexing.ts'
 import { linearAlgebraTests } from './tables/linear-algebra.ts'
@@ -16,4 +17,5 @@ export const opTests: readonly OpTest[] = [
   ...movementTests,
   ...indexingTests,
   ...linearAlgebraTests,
+  ...decompositionTests,
 ]

@@ -6,7 +6,9 @@ import { decoderOf, rangeOf } from '../../run/reference/numbers.ts'
 import { createRuntime, type Runtime } from '../../run/runtime.ts'
 import { tensor, zerosLike } from '../../tensor/create.ts'
 import { jit } from '../../tensor/jit.ts'
+import { stack } from '../../tensor/movement.ts'
 import { Tensor } from '../../tensor/tensor.ts'
+import { vmap } from '../../tensor/vmap.ts'
 import { assertClose } from '../assertions.ts'
 import type { TestRunner } from '../context.ts'
 import { createRandom, type Random, seedFor, toStorage } from '../random.ts'
@@ -27,8 +29,8 @@ export interface OpTestOptions {
 }
 
 /**
- * Declares the tests of ops on one backend: values of every format against the float64 reference, traced and not, gradients against central
- * differences of the reference, and, where the backend has f64, second gradients against differences of the first.
+ * Declares the tests of ops on one backend: values of every format against the float64 reference, traced and not, one by one and by `vmap`,
+ * gradients against central differences of the reference, and, where the backend has f64, second gradients against differences of the first.
  *
  * @example
  * ```ts sketch
@@ -60,6 +62,7 @@ export function testOp({ ops, use, run, formats, fuse = true, seed = 1 }: OpTest
         })
       for (const dtype of op.formats.filter(has))
         declare(`values of ${dtype}`, (random) => checkValues(op, dtype, random))
+      if (has(op.formats[0]!)) declare('by vmap as one by one', (random) => checkBatches(op, op.formats[0]!, random))
       if (op.gradient !== true) return
       const dtype = has('f64') ? 'f64' : 'f32'
       declare(`gradient in ${dtype}`, (random) => checkGradients(op, dtype, random))
@@ -136,6 +139,23 @@ async function compare(
   const { relative, absolute } = op.spacings ?? { relative: 4, absolute: 4 }
   const allowed = { relative: relative * unit, absolute: absolute * unit, shape: actual.shape }
   assertClose(decoded(await actual.data(), actual.dtype), rounded, allowed, label)
+}
+
+/** Two sets of operands at once through `vmap`: each result as `expected` gives it for its own operands. */
+async function checkBatches(op: OpTest, dtype: DType, random: Random): Promise<void> {
+  const tests = op.cases.filter(({ formats, operands }) => operands.length > 0 && (formats?.includes(dtype) ?? true))
+  const drawn = tests.map(({ operands }) => [0, 1].map(() => operands.map((operand) => draw(operand, dtype, random))))
+  const stacked = drawn.map(([first, second]) => first!.map(({ tensor }, k) => stack([tensor, second![k]!.tensor])))
+  const traced = jit((inputs: readonly (readonly Tensor[])[]) =>
+    tests.map((test, i) => vmap((...given: Tensor[]) => test.apply(...given))(...inputs[i]!)),
+  )
+  const results = traced(stacked)
+  for (const [i, test] of tests.entries()) {
+    for (const [k, operands] of drawn[i]!.entries()) {
+      const hosts = operands.map(({ host }) => host)
+      await compare(op, test, dtype, results[i]!.select(0, k), hosts, `${test.name}, ${k + 1} of a batch of 2`)
+    }
+  }
 }
 
 const step = 1e-5
