@@ -29,9 +29,10 @@ class Server:
     def prepare(self, case):
         from gpt_step import GptStep
         from matmul import Matmul
+        from ops import Op
 
         self.case = None
-        kinds = {"matmul": Matmul, "gpt-step": GptStep}
+        kinds = {"matmul": Matmul, "op": Op, "gpt-step": GptStep}
         if case["kind"] not in kinds:
             return {"prepared": False}
         self.case = kinds[case["kind"]](case)

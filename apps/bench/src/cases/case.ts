@@ -1,17 +1,11 @@
 import type { GptStepCase } from './gpt-step.ts'
 import type { LimitCase } from './limits.ts'
 import type { MatmulCase } from './matmul.ts'
+import type { OpCase } from './op.ts'
+import type { Work } from './work.ts'
 
 /** What a run is asked to do, as plain data that crosses the process boundary as JSON. */
-export type BenchmarkCase = MatmulCase | GptStepCase | LimitCase
-
-/** Least arithmetic and least memory traffic of one run: each operand read once, each result written once. */
-export interface Work {
-  /** Floating-point operations; a multiplication and an addition count as two. */
-  readonly flops: number
-  /** Bytes read plus bytes written. */
-  readonly bytes: number
-}
+export type BenchmarkCase = MatmulCase | OpCase | GptStepCase | LimitCase
 
 /** One kind of case: what is timed, what it costs at least and what result is right. */
 export interface CaseFamily<Case extends BenchmarkCase> {
@@ -20,6 +14,8 @@ export interface CaseFamily<Case extends BenchmarkCase> {
   readonly cases: readonly Case[]
   /** Small cases that an implementation must get right before any case of this kind is timed. */
   readonly checks: readonly Case[]
+  /** Cases of different groups have checks of their own; undefined: there is one group. */
+  group?(benchmarkCase: Case): string
   /** Largest relative root-mean-square error against float64 that still counts as right. */
   readonly tolerance: number
   work(benchmarkCase: Case): Work

@@ -3,6 +3,7 @@ import { batchCount, gptBatch, gptParameters, gptStepFamily } from './gpt-step.t
 import { benchmarkCases } from './index.ts'
 import { tokenInput, uniformInput } from './inputs.ts'
 import { matmulFamily, matmulOperands } from './matmul.ts'
+import { opFamily } from './op.ts'
 
 it('names every case once', () => {
   const names = benchmarkCases.map(({ name }) => name)
@@ -60,8 +61,8 @@ it('compares large products at their corners and elsewhere', () => {
   const indices = matmulFamily.checkedIndices(large)!
   const size = large.m * large.n
   expect(indices).toEqual(expect.arrayContaining([0, large.n - 1, size - large.n, size - 1]))
-  expect(new Set(indices.map((index) => Math.floor(index / large.n) >> 6)).size).toBe(16)
-  expect(new Set(indices.map((index) => (index % large.n) >> 6)).size).toBe(16)
+  expect(new Set(indices.map((index) => Math.floor(index / large.n) >> 7)).size).toBe(16)
+  expect(new Set(indices.map((index) => (index % large.n) >> 7)).size).toBe(16)
   expect(Math.max(...indices)).toBeLessThan(size)
   expect(matmulFamily.expected(large)).toHaveLength(indices.length)
 })
@@ -81,4 +82,22 @@ it('has the weights and batches of nanoGPT’s CPU recipe', () => {
     expect(Math.max(...tokens)).toBeLessThan(65)
   }
   expect(batches[1]!.tokens).not.toEqual(batches[0]!.tokens)
+})
+
+it('compares large results of an op at many positions, and small ones whole', () => {
+  const large = opFamily.cases.find(({ name }) => name.startsWith('softmax/'))!
+  expect(opFamily.checkedIndices(large)).toHaveLength(4096)
+  expect(opFamily.expected(large)).toHaveLength(4096)
+  for (const check of opFamily.checks) expect(opFamily.checkedIndices(check)).toBeUndefined()
+})
+
+it('expects rows of a softmax that add up to one, and gradients of a cross-entropy that add up to nothing', () => {
+  const sums = (name: string, columns: number): number[] => {
+    const values = opFamily.expected(opFamily.checks.find((check) => check.name === name)!)
+    return Array.from({ length: values.length / columns }, (_, row) =>
+      values.subarray(row * columns, (row + 1) * columns).reduce((sum, value) => sum + value, 0),
+    )
+  }
+  for (const sum of sums('softmax/check', 37)) expect(sum).toBeCloseTo(1, 12)
+  for (const sum of sums('cross-entropy/check', 131)) expect(sum).toBeCloseTo(0, 12)
 })

@@ -39,6 +39,17 @@ const nanoGptCpu: GptStepCase = {
   clipNorm: 1,
 }
 
+/** A GPT large enough that its products fill the machine: nanoGPT's model for Shakespeare's characters, with a smaller batch. */
+const sixLayers: GptStepCase = {
+  ...nanoGptCpu,
+  name: 'gpt-step/gpt-6x384',
+  layers: 6,
+  heads: 6,
+  width: 384,
+  context: 256,
+  batch: 8,
+}
+
 /** How many fixed batches the steps go round. */
 export const batchCount = 4
 
@@ -103,7 +114,7 @@ function parameterCount({ layers, width, context, vocabulary }: GptStepCase): nu
 
 export const gptStepFamily: CaseFamily<GptStepCase> = {
   kind: 'gpt-step',
-  cases: [nanoGptCpu],
+  cases: [nanoGptCpu, sixLayers],
   checks: [],
   tolerance: 1e-5,
   work(benchmarkCase) {
@@ -114,10 +125,15 @@ export const gptStepFamily: CaseFamily<GptStepCase> = {
     return { flops: 3 * forward * batch * context, bytes: 7 * 4 * parameterCount(benchmarkCase) }
   },
   checkedIndices: () => undefined,
-  expected: () => Float64Array.from(nanoGptCpuLosses),
+  expected: ({ name }) => Float64Array.from(losses[name]!),
 }
 
 /** Losses of the first {@link checkedSteps} steps in float64, from `python3 python/child.py --losses CASE_JSON`. */
-const nanoGptCpuLosses = [
-  4.221125807767029, 4.215593947545714, 4.207042898240103, 4.210517812532598, 4.102742896274511, 4.076458492517063,
-]
+const losses: Readonly<Record<string, readonly number[]>> = {
+  'gpt-step/nanogpt-cpu': [
+    4.221125807767029, 4.215593947545714, 4.207042898240103, 4.210517812532598, 4.102742896274511, 4.076458492517063,
+  ],
+  'gpt-step/gpt-6x384': [
+    4.27199006432894, 4.417816276290062, 4.364376903284584, 4.261510834033189, 4.206267668040207, 4.195272266533282,
+  ],
+}

@@ -2,10 +2,11 @@ import type { BenchmarkCase, CaseFamily } from './case.ts'
 import { gptStepFamily } from './gpt-step.ts'
 import { limitFamily } from './limits.ts'
 import { matmulFamily } from './matmul.ts'
+import { opFamily } from './op.ts'
 
 type Families = { readonly [Kind in BenchmarkCase['kind']]: CaseFamily<Extract<BenchmarkCase, { kind: Kind }>> }
 
-const families: Families = { matmul: matmulFamily, 'gpt-step': gptStepFamily, limit: limitFamily }
+const families: Families = { matmul: matmulFamily, op: opFamily, 'gpt-step': gptStepFamily, limit: limitFamily }
 
 /** The family that a case belongs to. */
 export function familyOf<Case extends BenchmarkCase>(benchmarkCase: Case): CaseFamily<Case> {
@@ -13,4 +14,8 @@ export function familyOf<Case extends BenchmarkCase>(benchmarkCase: Case): CaseF
 }
 
 /** Every case that `npm run bench` can time, in the order of its table. */
-export const benchmarkCases: readonly BenchmarkCase[] = [...matmulFamily.cases, ...gptStepFamily.cases]
+export const benchmarkCases: readonly BenchmarkCase[] = [
+  ...matmulFamily.cases,
+  ...opFamily.cases,
+  ...gptStepFamily.cases,
+]

@@ -18,7 +18,7 @@ export interface MatmulCase {
 const seeds = { a: 1, b: 2, positions: 3 } as const
 
 const transposes = ['NN', 'NT', 'TN', 'TT'] as const
-const sizes = [64, 128, 256, 512, 1024]
+const sizes = [64, 128, 256, 512, 1024, 2048]
 
 function matmulCase(
   m: number,

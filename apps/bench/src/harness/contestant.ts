@@ -14,8 +14,8 @@ export class Contestant {
   readonly entry: RegistryEntry
   readonly #threads: number
   #connection: ChildConnection
-  /** Verdict on the small checks of each kind of case; undefined: right. */
-  readonly #verdicts = new Map<BenchmarkCase['kind'], string | undefined>()
+  /** Verdict on the small checks of each kind and group of cases; undefined: right. */
+  readonly #verdicts = new Map<string, string | undefined>()
 
   private constructor(entry: RegistryEntry, threads: number, connection: ChildConnection) {
     this.entry = entry
@@ -42,7 +42,7 @@ export class Contestant {
   }
 
   /**
-   * Makes the case ready after checking results against float64, of the small cases of its kind (once) and of itself.
+   * Makes the case ready after checking results against float64, of the small cases of its kind and group (once) and of itself.
    * Resolves to the reason when the case cannot be timed, else to undefined.
    */
   async prepare(benchmarkCase: BenchmarkCase): Promise<string | undefined> {
@@ -77,18 +77,22 @@ export class Contestant {
   }
 
   async #checkKind(benchmarkCase: BenchmarkCase): Promise<string | undefined> {
-    const { kind } = benchmarkCase
-    if (!this.#verdicts.has(kind)) {
+    const family = familyOf(benchmarkCase)
+    const group = family.group?.(benchmarkCase)
+    const key = `${benchmarkCase.kind} ${group}`
+    if (!this.#verdicts.has(key)) {
       let verdict: string | undefined
-      for (const check of familyOf(benchmarkCase).checks) verdict ??= await this.#prepareAndCheck(check)
-      this.#verdicts.set(kind, verdict)
+      for (const check of family.checks) {
+        if (family.group?.(check) === group) verdict ??= await this.#prepareAndCheck(check)
+      }
+      this.#verdicts.set(key, verdict)
     }
-    return this.#verdicts.get(kind)
+    return this.#verdicts.get(key)
   }
 
   async #prepareAndCheck(benchmarkCase: BenchmarkCase): Promise<string | undefined> {
     const { prepared } = await this.#connection.request('prepare', { case: benchmarkCase })
-    if (!prepared) return `has no ${benchmarkCase.kind}`
+    if (!prepared) return `has no ${familyOf(benchmarkCase).group?.(benchmarkCase) ?? benchmarkCase.kind}`
     const family = familyOf(benchmarkCase)
     const indices = family.checkedIndices(benchmarkCase) ?? null
     const { values } = await this.#connection.request('output', { indices })

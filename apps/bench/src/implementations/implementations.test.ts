@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { gptStepFamily } from '../cases/gpt-step.ts'
 import { matmulFamily } from '../cases/matmul.ts'
+import { opFamily } from '../cases/op.ts'
 import { Contestant } from '../harness/contestant.ts'
 import { entryLabel, type RegistryEntry, registry } from './registry.ts'
 
@@ -36,6 +37,21 @@ describe.each(trainers.map((entry) => [entryLabel(entry), entry] as const))('%s'
     if ('reason' in started) return mayBeMissing(entry) ? skip(started.reason) : expect.fail(started.reason)
     try {
       expect(await started.contestant.prepare(step)).toBeUndefined()
+    } finally {
+      await started.contestant.close()
+    }
+  })
+})
+
+const judged = registry.filter((entry) => ['tessera/relaxed', 'pytorch/native'].includes(entryLabel(entry)))
+const groups = new Map(opFamily.checks.map((check) => [opFamily.group!(check), check]))
+
+describe.each(judged.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
+  it('computes every op and gradient as float64 does', { timeout: 60_000 }, async ({ skip }) => {
+    const started = await Contestant.start(entry, 1)
+    if ('reason' in started) return mayBeMissing(entry) ? skip(started.reason) : expect.fail(started.reason)
+    try {
+      for (const check of groups.values()) expect(await started.contestant.prepare(check), check.name).toBeUndefined()
     } finally {
       await started.contestant.close()
     }

@@ -1,5 +1,6 @@
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
+import { prepareJaxJsOp } from './jax-js-op.ts'
 import { packageVersion, tryImport } from './library.ts'
 
 type Library = typeof import('@jax-js/jax')
@@ -21,8 +22,10 @@ export function createJaxJs(_options: ImplementationOptions): Implementation {
       library.defaultDevice('wasm')
       return undefined
     },
-    prepare: async (benchmarkCase) =>
-      benchmarkCase.kind === 'matmul' ? prepareMatmul(library, benchmarkCase) : undefined,
+    async prepare(benchmarkCase) {
+      if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
+      return benchmarkCase.kind === 'op' ? prepareJaxJsOp(library, benchmarkCase) : undefined
+    },
   }
 }
 

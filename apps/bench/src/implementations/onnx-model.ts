@@ -4,7 +4,7 @@ import { parse } from 'protobufjs'
 const schema = `
 syntax = "proto2";
 package onnx;
-message AttributeProto { optional string name = 1; optional int64 i = 3; optional int32 type = 20; }
+message AttributeProto { optional string name = 1; optional float f = 2; optional int64 i = 3; repeated int64 ints = 8; optional int32 type = 20; }
 message NodeProto { repeated string input = 1; repeated string output = 2; optional string op_type = 4; repeated AttributeProto attribute = 5; }
 message Dimension { optional int64 dim_value = 1; }
 message TensorShapeProto { repeated Dimension dim = 1; }
@@ -19,7 +19,8 @@ message ModelProto { optional int64 ir_version = 1; optional GraphProto graph = 
 const irVersion = 8
 const opsetVersion = 17
 const floatElement = 1
-const integerAttribute = 2
+/** By what an attribute holds. */
+const attributeTypes = { f: 1, i: 2, ints: 7 } as const
 
 /** A float32 tensor that enters or leaves the graph. */
 export interface OnnxValue {
@@ -32,6 +33,8 @@ export interface OnnxNode {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly integers?: Readonly<Record<string, number>>
+  readonly floats?: Readonly<Record<string, number>>
+  readonly lists?: Readonly<Record<string, readonly number[]>>
 }
 
 /** Encodes a graph as an ONNX file. */
@@ -44,11 +47,15 @@ export function encodeOnnxModel(graph: {
     name,
     type: { tensorType: { elemType: floatElement, shape: { dim: shape.map((length) => ({ dimValue: length })) } } },
   })
-  const node = ({ op, inputs, outputs, integers = {} }: OnnxNode): object => ({
+  const node = ({ op, inputs, outputs, integers = {}, floats = {}, lists = {} }: OnnxNode): object => ({
     opType: op,
     input: inputs,
     output: outputs,
-    attribute: Object.entries(integers).map(([name, i]) => ({ name, i, type: integerAttribute })),
+    attribute: [
+      ...Object.entries(integers).map(([name, i]) => ({ name, i, type: attributeTypes.i })),
+      ...Object.entries(floats).map(([name, f]) => ({ name, f, type: attributeTypes.f })),
+      ...Object.entries(lists).map(([name, ints]) => ({ name, ints, type: attributeTypes.ints })),
+    ],
   })
   const model = parse(schema).root.lookupType('onnx.ModelProto')
   return model

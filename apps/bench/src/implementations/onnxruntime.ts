@@ -3,6 +3,7 @@ import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion, tryImport } from './library.ts'
 import { encodeOnnxModel } from './onnx-model.ts'
+import { prepareOnnxOp } from './onnx-op.ts'
 
 type Library = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor'>
 
@@ -42,8 +43,10 @@ function createOnnxRuntime(
       library = loaded.library
       return undefined
     },
-    prepare: async (benchmarkCase) =>
-      benchmarkCase.kind === 'matmul' ? await prepareMatmul(library, benchmarkCase, options) : undefined,
+    async prepare(benchmarkCase) {
+      if (benchmarkCase.kind === 'matmul') return await prepareMatmul(library, benchmarkCase, options)
+      return benchmarkCase.kind === 'op' ? await prepareOnnxOp(library, benchmarkCase, options) : undefined
+    },
   }
 }
 

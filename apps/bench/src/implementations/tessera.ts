@@ -4,6 +4,7 @@ import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion } from './library.ts'
 import { prepareGptStep } from './tessera-gpt-step.ts'
+import { prepareOp } from './tessera-op.ts'
 
 /** Tessera on its WASM backend; the variant is that of the kernels. */
 export function createTessera({ variant, threads }: ImplementationOptions): Implementation {
@@ -24,6 +25,7 @@ export function createTessera({ variant, threads }: ImplementationOptions): Impl
     },
     async prepare(benchmarkCase) {
       if (benchmarkCase.kind === 'matmul') return prepareMatmul(runtime, benchmarkCase)
+      if (benchmarkCase.kind === 'op') return prepareOp(runtime, benchmarkCase)
       if (benchmarkCase.kind === 'gpt-step') return prepareGptStep(runtime, benchmarkCase)
       return undefined
     },

@@ -1,6 +1,7 @@
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion, tryImport } from './library.ts'
+import { prepareTfjsOp } from './tfjs-op.ts'
 
 type Library = typeof import('@tensorflow/tfjs-core')
 
@@ -16,14 +17,18 @@ export function createTfjs(_options: ImplementationOptions): Implementation {
       const loaded = await tryImport(async () => {
         const core = await import('@tensorflow/tfjs-core')
         await import('@tensorflow/tfjs-backend-wasm')
+        // Gradients come with the whole library only; they are registered process-wide.
+        await import('@tensorflow/tfjs')
         return core
       })
       if ('reason' in loaded) return loaded.reason
       library = loaded.library
       return (await library.setBackend('wasm')) ? undefined : 'its WASM backend cannot be initialised'
     },
-    prepare: async (benchmarkCase) =>
-      benchmarkCase.kind === 'matmul' ? prepareMatmul(library, benchmarkCase) : undefined,
+    async prepare(benchmarkCase) {
+      if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
+      return benchmarkCase.kind === 'op' ? prepareTfjsOp(library, benchmarkCase) : undefined
+    },
   }
 }
 

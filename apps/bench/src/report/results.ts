@@ -1,4 +1,4 @@
-import type { Work } from '../cases/case.ts'
+import type { Work } from '../cases/work.ts'
 import { summarize } from '../harness/statistics.ts'
 import type { CaseResult, Limits } from './report.ts'
 
