@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readSafetensorsFile } from '@tessera/nn/node'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { exampleText, runProgram, temporaryFolder, tiny, writeExample } from './testing.ts'
 
 const timeout = 120_000
@@ -127,6 +127,33 @@ describe('the wasm backend', () => {
       if (variant !== undefined) expect(figures.variant).toBe(variant)
       expect(figures.validationLoss).toBeCloseTo(expected.validationLoss, 4)
       expect(figures.trainingLoss).toBeCloseTo(expected.trainingLoss, 4)
+    },
+    timeout,
+  )
+})
+
+/** The software driver that comes with Debian's Chromium; continuous integration installs it. */
+const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json'
+
+describe.skipIf(!existsSync(swiftShader) && !process.env.CI)('the webgpu backend', () => {
+  it(
+    'trains to the losses of the reference, writes its checkpoint and samples from it',
+    async () => {
+      vi.stubEnv('VK_ICD_FILENAMES', swiftShader)
+      const file = join(folder, 'webgpu.json')
+      const out = join(folder, 'webgpu')
+      const options = ['--data', data, '--steps', '5', '--samples', '0', '--json', file, '--out', out]
+      expect(await runProgram(['train', ...tiny, '--backend', 'webgpu', ...options])).toMatchObject({ code: 0 })
+      const [figures, expected] = [readJson(file), readJson(json)]
+      expect(figures.backend).toBe('webgpu')
+      expect(figures.validationLoss).toBeCloseTo(expected.validationLoss, 4)
+      expect(figures.trainingLoss).toBeCloseTo(expected.trainingLoss, 4)
+
+      const sampling = ['--checkpoint', join(out, 'checkpoint.safetensors'), '--tokens', '8', '--temperature', '0']
+      const sampled = await runProgram(['sample', '--backend', 'webgpu', ...sampling])
+      const reference = await runProgram(['sample', '--backend', 'reference', ...sampling])
+      expect(sampled).toMatchObject({ code: 0 })
+      expect(sampled.stdout).toBe(reference.stdout)
     },
     timeout,
   )

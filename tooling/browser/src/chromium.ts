@@ -8,10 +8,13 @@ export function chromiumPath(): string | undefined {
   return [process.env.CHROMIUM, ...usual].find((path) => path !== undefined && existsSync(path))
 }
 
-/** Starts Chromium without a window. */
-export async function launchChromium(): Promise<Browser> {
+/**
+ * Starts Chromium without a window.
+ * @param flags further ones, such as `--enable-unsafe-webgpu`
+ */
+export async function launchChromium(flags: readonly string[] = []): Promise<Browser> {
   const executablePath = chromiumPath()
   if (!executablePath) throw new Error('Chromium is not installed. Install it, or say where it is: CHROMIUM=PATH.')
   // Continuous integration runs as root, where Chromium's sandbox does not work.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking'] })
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking', ...flags] })
 }

@@ -1,11 +1,10 @@
 import { createRuntime, type Device, jit, type Tensor, tensor, valueAndGrad } from '@tessera/core'
 import { describe, expect, it } from 'vitest'
 import { softwareAdapters } from '../testing/adapters.ts'
-import { webgpu } from '../webgpu.ts'
 import type { WebGpuDevice } from './device.ts'
 
 const [adapter] = softwareAdapters
-const plugin = webgpu({ dawnFlags: ['adapter=SwiftShader'] })
+const { plugin } = adapter!
 
 /** A model of one weight vector with momentum: enough for a training step with state. */
 interface State {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { Backend } from '@tessera/core'
+import type { Backend, Plugin } from '@tessera/core'
 import { webgpu } from '../webgpu.ts'
 
 /** A software adapter that tests run on. */
@@ -9,6 +9,7 @@ export interface SoftwareAdapter {
   readonly driver: string
   /** Tests run on it: it is installed, or must be. */
   readonly isExpected: boolean
+  readonly plugin: Plugin
   readonly backend: Backend
 }
 
@@ -32,9 +33,7 @@ const drivers = [
 process.env.VK_ICD_FILENAMES ??= drivers.flatMap(({ driver }) => (existsSync(driver) ? [driver] : [])).join(':')
 
 /** The adapters that need no graphics card. */
-export const softwareAdapters: readonly SoftwareAdapter[] = drivers.map(({ name, driver, flag, isRequired }) => ({
-  name,
-  driver,
-  isExpected: isRequired || existsSync(driver),
-  backend: webgpu({ dawnFlags: [flag] }).backends![0]!,
-}))
+export const softwareAdapters: readonly SoftwareAdapter[] = drivers.map(({ name, driver, flag, isRequired }) => {
+  const plugin = webgpu({ dawnFlags: [flag] })
+  return { name, driver, isExpected: isRequired || existsSync(driver), plugin, backend: plugin.backends![0]! }
+})
