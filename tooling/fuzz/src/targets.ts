@@ -10,6 +10,7 @@ import {
   trainBytePairTokenizer,
 } from '@tessera/models-gpt'
 import { decodeCheckpoint, parseSafetensors, safetensorsValues, serializeSafetensors } from '@tessera/nn'
+import { encodeNpy, encodeNpz, type NumpyArray, parseNpy, parseNpz } from '@tessera/nn/interop'
 import { type FuzzTarget, textTarget } from './target.ts'
 
 const text = 'the cat sat on the mat; the dog sat on the log'
@@ -23,6 +24,15 @@ function safetensorsFiles(): Uint8Array[] {
       b: { dtype: 'F16', shape: [0, 4], bytes: new Uint8Array(0) },
       c: { dtype: 'I64', shape: [2], bytes: new Uint8Array(16) },
     }),
+  ]
+}
+
+/** Arrays of several formats and shapes, one without elements. */
+function numpyArrays(): NumpyArray[] {
+  return [
+    { dtype: 'f32', shape: [2, 3], data: new Float32Array(6) },
+    { dtype: 'i64', shape: [2], data: new BigInt64Array(2) },
+    { dtype: 'u8', shape: [0, 4], data: new Uint8Array(0) },
   ]
 }
 
@@ -51,6 +61,18 @@ export const targets: readonly FuzzTarget[] = [
     name: 'checkpoint',
     seeds: safetensorsFiles,
     parse: (bytes) => gptFromCheckpoint(decodeCheckpoint(bytes)),
+  },
+  {
+    name: 'npy',
+    seeds: () => numpyArrays().map(encodeNpy),
+    dictionary: ["'descr': '<f4'", "'fortran_order': True", "'shape': (3,)", "'>c16'", '(9999999999, 9999999999)'],
+    parse: parseNpy,
+  },
+  {
+    name: 'npz',
+    seeds: () => [encodeNpz(Object.fromEntries(numpyArrays().map((array, i) => [`array${i}`, array])))],
+    dictionary: ['PK\u0003\u0004', 'PK\u0001\u0002', 'PK\u0005\u0006'],
+    parse: (bytes) => parseNpz(bytes),
   },
   textTarget(
     'hugging-face-config',

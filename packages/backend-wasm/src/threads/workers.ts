@@ -36,7 +36,8 @@ interface NodeWorker {
   postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void
   unref(): void
   terminate(): Promise<unknown>
-  readonly performance?: { eventLoopUtilization(): { readonly idle: number } }
+  /** Bun has no `performance` here, Deno one without the function. */
+  readonly performance?: { eventLoopUtilization?(): { readonly idle: number } }
 }
 type NodeWorkerConstructor = new (source: string, options: Record<string, unknown>) => NodeWorker
 
@@ -94,7 +95,7 @@ function startNodeWorker(NodeWorker: NodeWorkerConstructor, start: WorkerStart, 
     events.gone(reason)
   }
   // Idle time is negative as soon as the thread is gone, which is before any event says so.
-  const idleTime = (): number => worker.performance?.eventLoopUtilization().idle ?? 0
+  const idleTime = (): number => worker.performance?.eventLoopUtilization?.().idle ?? 0
   worker.on('message', (reply) => {
     idleTime()
     if (reply === 'ready') events.ready()
