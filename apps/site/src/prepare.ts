@@ -13,8 +13,8 @@ const repository = process.env.TESSERA_REPOSITORY ?? 'https://github.com/tessera
 /** The page of the site for a Markdown file of the repository. */
 function pageOf(file: string): string {
   if (file === 'README.md') return 'introduction.md'
-  const readme = /^(packages|apps|examples)\/([^/]+)\/README\.md$/.exec(file)
-  if (readme) return `${readme[1]}/${readme[2]}.md`
+  const own = /^(packages|apps|examples)\/([^/]+)\/([^/]+)\.md$/.exec(file)
+  if (own) return own[3] === 'README' ? `${own[1]}/${own[2]}.md` : `${own[1]}/${own[2]}/${own[3]}.md`
   return file.replace(/^docs\//, '').toLowerCase()
 }
 
@@ -25,10 +25,10 @@ function writePages(): void {
     'CONTRIBUTING.md',
     'SECURITY.md',
     'docs/**/*.md',
-    '{packages,apps,examples}/*/README.md',
+    '{packages,apps,examples}/*/*.md',
   ]
     .flatMap((pattern) => globSync(pattern, { cwd: root }))
-    .filter((file) => file !== 'docs/status.md')
+    .filter((file) => file !== 'docs/status.md' && !file.endsWith('CHANGELOG.md'))
     .map((file) => file.replaceAll('\\', '/'))
   const pages = new Map(files.map((file) => [file, pageOf(file)]))
   for (const [file, page] of pages) {
