@@ -29,7 +29,8 @@ describe('the fuzzer', () => {
     })
     const { finding, cases } = await fuzz(reader, { cases: 5000, seconds: 20, seed: 1 })
     expect(finding?.problem).toMatch(/RangeError/)
-    expect(await fuzz(reader, { cases: 5000, seconds: 20, seed: 1 })).toEqual({ cases, finding })
+    const again = await fuzz(reader, { cases: 5000, seconds: 20, seed: 1 })
+    expect([again.cases, again.finding?.input]).toEqual([cases, finding?.input])
   })
 
   it('takes values and TesseraErrors for right, and long messages for wrong', async () => {
