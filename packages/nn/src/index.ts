@@ -59,7 +59,7 @@ export {
   f1Score,
   perplexity,
 } from './metrics/classification.ts'
-export { type Activation, activate } from './modules/activations.ts'
+export { Activate, type Activation, activate, PRelu } from './modules/activations.ts'
 export {
   type AttentionCallOptions,
   type AttentionLayerOptions,
@@ -86,6 +86,7 @@ export {
 export { Dropout, type DropoutOptions } from './modules/dropout.ts'
 export { AlphaDropout, ChannelDropout, DropPath } from './modules/dropout-variants.ts'
 export { Embedding, type EmbeddingOptions } from './modules/embedding.ts'
+export { GatedMlp, type GatedMlpOptions } from './modules/gated-mlp.ts'
 export { LayerNorm, type LayerNormOptions } from './modules/layer-norm.ts'
 export { Linear, type LinearOptions } from './modules/linear.ts'
 export { Mlp, type MlpOptions } from './modules/mlp.ts'
@@ -93,6 +94,7 @@ export { type Layer, Module } from './modules/module.ts'
 export { AdaptiveAveragePool, AveragePool, GlobalAveragePool, MaxPool, Upsample } from './modules/pooling.ts'
 export { LearnedPositions, type RotaryOptions, RotaryPositions, sinusoidalPositions } from './modules/positions.ts'
 export { GruCell, LstmCell, type LstmState, type RecurrentOptions } from './modules/recurrent-cells.ts'
+export { Gru, Lstm, type RecurrentLayerOptions, type SequenceResult } from './modules/recurrent-layers.ts'
 export { RmsNorm, type RmsNormOptions } from './modules/rms-norm.ts'
 export { Sequential } from './modules/sequential.ts'
 export { Flatten, Residual } from './modules/structure.ts'

@@ -1,4 +1,4 @@
-import { splitKey, type Tensor, zeros } from '@tessera/core'
+import { type DType, splitKey, type Tensor, zeros } from '@tessera/core'
 import { type Initializer, uniform } from '../initializers/initializers.ts'
 import { checkExtents } from './check.ts'
 import { Linear } from './linear.ts'
@@ -58,8 +58,8 @@ export class LstmCell extends Module {
   }
 
   /** Zeros. */
-  initialState(batch: number): LstmState {
-    return { hidden: zeros([batch, this.width]), cell: zeros([batch, this.width]) }
+  initialState(batch: number, dtype: DType = 'f32'): LstmState {
+    return { hidden: zeros([batch, this.width], dtype), cell: zeros([batch, this.width], dtype) }
   }
 
   /** @param x `[batch, inputs]` */
@@ -72,7 +72,7 @@ export class LstmCell extends Module {
     const gates = fromInput.add(this.recurrent.forward(hidden))
     const [input, forget, candidate, output] = gates.split(4, -1) as [Tensor, Tensor, Tensor, Tensor]
     const next = forget.sigmoid().multiply(cell).add(input.sigmoid().multiply(candidate.tanh()))
-    return { cell: next, hidden: output.sigmoid().multiply(next.tanh()) }
+    return { hidden: output.sigmoid().multiply(next.tanh()), cell: next }
   }
 }
 
@@ -96,8 +96,8 @@ export class GruCell extends Module {
   }
 
   /** Zeros, `[batch, width]`. */
-  initialState(batch: number): Tensor {
-    return zeros([batch, this.width])
+  initialState(batch: number, dtype: DType = 'f32'): Tensor {
+    return zeros([batch, this.width], dtype)
   }
 
   /**
