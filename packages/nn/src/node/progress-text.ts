@@ -6,6 +6,8 @@ export interface RunFigures {
   readonly progress: Progress
   readonly step?: StepRecord | undefined
   readonly evaluation?: EvaluationRecord | undefined
+  /** What speeds count; `tokens` by default. */
+  readonly unit?: string | undefined
 }
 
 /** `2 h 5 m`, `1 m 24 s`, `9 s`. */
@@ -17,13 +19,13 @@ export function formatDuration(seconds: number): string {
 }
 
 /** Loss, validation loss, learning rate, gradient norm and speed: those that are known. */
-export function formatFigures({ progress, step, evaluation }: RunFigures): string[] {
+export function formatFigures({ progress, step, evaluation, unit = 'tokens' }: RunFigures): string[] {
   const figures: string[] = []
   if (step) figures.push(`loss ${formatLoss(step.loss)}`)
   if (evaluation) figures.push(`validation ${formatLoss(evaluation.loss)}`)
   if (step) figures.push(`rate ${formatRate(step.learningRate)}`, `norm ${step.gradientNorm.toPrecision(3)}`)
   if (progress.tokensPerSecond !== undefined) {
-    figures.push(`${Math.round(progress.tokensPerSecond).toLocaleString('en')} tokens/s`)
+    figures.push(`${Math.round(progress.tokensPerSecond).toLocaleString('en')} ${unit}/s`)
   }
   return figures
 }

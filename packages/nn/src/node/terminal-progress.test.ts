@@ -38,6 +38,7 @@ describe('texts', () => {
       'step 612/2000 (30 %), loss 2.0131, validation 2.1042, rate 9.13e-4, norm 0.831, 12,400 tokens/s, 1 m 10 s left',
     )
     const end = { progress: progress(2000), step: { ...record(2000), loss: 0.000123 } }
+    expect(formatLine({ ...end, unit: 'images' })).toContain('12,400 images/s')
     expect(formatLine(end)).toBe('step 2000/2000 (100 %), loss 1.23e-4, rate 9.13e-4, norm 0.831, 12,400 tokens/s')
     const unknown = { step: 1, steps: 2, tokensPerSecond: undefined, secondsLeft: undefined }
     expect(formatLine({ progress: unknown, step: { ...record(1), learningRate: 0.001 } })).toBe(

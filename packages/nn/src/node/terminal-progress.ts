@@ -16,6 +16,8 @@ export interface TerminalProgressOptions {
   readonly stream?: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'hasColors'>>
   /** Stands before the bar. */
   readonly title?: string
+  /** What `tokensPerStep` counts, for the speed; `tokens` by default. */
+  readonly unit?: string
 }
 
 /** Milliseconds between two drawings of the bar. */
@@ -29,18 +31,22 @@ const barWidth = { least: 10, most: 40 }
  * speed. Where the output is not a terminal, plain lines: one every ten seconds, one for each evaluation, one at the end.
  */
 export function terminalProgress(options: TerminalProgressOptions = {}): TrainingObserver {
-  const { stream = process.stderr, title = 'training' } = options
-  return stream.isTTY ? drawnProgress(stream, title) : printedProgress(stream)
+  const { stream = process.stderr, title = 'training', unit } = options
+  return stream.isTTY ? drawnProgress(stream, title, unit) : printedProgress(stream, unit)
 }
 
-function drawnProgress(stream: NonNullable<TerminalProgressOptions['stream']>, title: string): TrainingObserver {
+function drawnProgress(
+  stream: NonNullable<TerminalProgressOptions['stream']>,
+  title: string,
+  unit: string | undefined,
+): TrainingObserver {
   const screen = createLogUpdate(stream)
   let step: StepRecord | undefined
   let evaluation: EvaluationRecord | undefined
   let drawnAt = Number.NEGATIVE_INFINITY
   let latest: Progress | undefined
   const draw = () => {
-    if (latest) screen(drawing({ progress: latest, step, evaluation }, title, stream))
+    if (latest) screen(drawing({ progress: latest, step, evaluation, unit }, title, stream))
     drawnAt = performance.now()
   }
   return {
@@ -75,7 +81,7 @@ function drawing(figures: RunFigures, title: string, stream: NonNullable<Termina
   return `${title}  ${paint(done, 36)}${paint(rest, 90)}  ${count}\n${indent}${formatFigures(figures).join(paint(' · ', 90))}`
 }
 
-function printedProgress(stream: NodeJS.WritableStream): TrainingObserver {
+function printedProgress(stream: NodeJS.WritableStream, unit: string | undefined): TrainingObserver {
   let figures: RunFigures | undefined
   let printedStep: number | undefined
   let printedAt = performance.now()
@@ -87,11 +93,11 @@ function printedProgress(stream: NodeJS.WritableStream): TrainingObserver {
   }
   return {
     onStep: (step, progress) => {
-      figures = { ...figures, step, progress }
+      figures = { ...figures, step, progress, unit }
       if (performance.now() - printedAt >= lineEvery) print()
     },
     onEvaluation: (evaluation, progress) => {
-      figures = { ...figures, evaluation, progress }
+      figures = { ...figures, evaluation, progress, unit }
       print()
     },
     onEnd: () => {
