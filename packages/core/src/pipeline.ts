@@ -20,6 +20,8 @@ export interface PipelineOptions {
   readonly rules: SelectionRules
   /** False: one call for each op. */
   readonly fuse: boolean
+  /** Whether a leaf holds the same content whenever the program runs; by default none does. */
+  readonly isConstant?: (leaf: Node) => boolean
   /** Told after each stage. */
   readonly onStage?: (stage: StageReport) => void
 }
@@ -61,6 +63,7 @@ function compileProgram(graph: Graph, donorsOf: DonorsOf, options: PipelineOptio
   const planned = timed('schedule', options, () =>
     schedule(graph, {
       inputs: leaves,
+      ...(options.isConstant && { isConstant: options.isConstant }),
       donors: donorsOf(leaves),
       limits: device.limits,
       fuse,

@@ -7,5 +7,12 @@ export {
   runLinearProgram,
 } from './generator/linear-program.ts'
 export { formatMatrix, Rational, type RationalMatrix } from './generator/rational.ts'
-export { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './kernels.ts'
+export {
+  winogradF2,
+  winogradF2BackwardFilter,
+  winogradF2BackwardInput,
+  winogradF4,
+  winogradF4BackwardFilter,
+  winogradF4BackwardInput,
+} from './kernels.ts'
 export { winograd } from './winograd.ts'

@@ -1,9 +1,17 @@
+import type { Variant } from '@tessera/backend-wasm'
 import { wasm } from '@tessera/backend-wasm'
 import type { Backend, Kernel } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
 import { convolutionReferences, type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
 import { describe, it } from 'vitest'
-import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './kernels.ts'
+import {
+  winogradF2,
+  winogradF2BackwardFilter,
+  winogradF2BackwardInput,
+  winogradF4,
+  winogradF4BackwardFilter,
+  winogradF4BackwardInput,
+} from './kernels.ts'
 
 interface Case {
   /** `[N, C, height, width]` */
@@ -32,12 +40,12 @@ const cases: Record<string, Case> = {
   },
   'one window': { input: [1, 1, 3, 3], filters: 1 },
   'one element': { input: [1, 2, 1, 1], filters: 3, padding: one },
-  'many channels': { input: [1, 270, 5, 5], filters: 130, padding: one },
-  'many tiles': { input: [1, 6, 61, 53], filters: 10, padding: one },
+  'many channels': { input: [1, 260, 2, 3], filters: 125, padding: one },
+  'many tiles': { input: [1, 5, 61, 35], filters: 7, padding: one },
   'many images': { input: [37, 3, 4, 3], filters: 5, padding: one },
 }
 
-export function callOf(
+function callOf(
   op: keyof typeof convolutionReferences,
   name: string,
   {
@@ -82,19 +90,39 @@ export function callOf(
   }
 }
 
-const backends = (['plain', 'relaxed'] as const).map((variant): [string, Backend<'wasm'>] => [
-  variant,
-  wasm({ variant, threads: 1 }).backends![0] as Backend<'wasm'>,
-])
+/** Large enough for several threads to share it. */
+const shared: Record<string, Case> = {
+  'many rows': { input: [1, 24, 7, 6], filters: 130, padding: one },
+  'many tiles': { input: [2, 16, 22, 17], filters: 12, padding: one },
+}
 
-describe.each(backends)('%s', (_, backend) => {
-  for (const kernel of [winogradF2, winogradF4, winogradF2BackwardInput, winogradF4BackwardInput]) {
+const backend = (variant: Variant, threads: number) => wasm({ variant, threads }).backends![0] as Backend<'wasm'>
+const backends: [string, Backend<'wasm'>, Record<string, Case>][] = [
+  ['plain', backend('plain', 1), cases],
+  ['relaxed', backend('relaxed', 1), cases],
+  ['relaxed, three threads', backend('relaxed', 3), shared],
+]
+
+describe.each(backends)('%s', (_, backend, taken) => {
+  for (const kernel of [
+    winogradF2,
+    winogradF4,
+    winogradF2BackwardInput,
+    winogradF4BackwardInput,
+    winogradF2BackwardFilter,
+    winogradF4BackwardFilter,
+  ]) {
     testKernel({
       kernel: kernel as Kernel<typeof kernel.op, 'wasm'>,
       backend,
       reference: convolutionReferences[kernel.op] as Kernel<typeof kernel.op, 'reference'>,
       run: { describe, it },
-      calls: Object.entries(cases).map(([name, entry]) => callOf(kernel.op, name, entry)),
+      calls: Object.entries(taken).map(([name, entry]) => callOf(kernel.op, name, entry)),
+      refuses: [
+        callOf(kernel.op, 'dilation', { input: [1, 2, 9, 9], filters: 2, padding: one }, { dilation: [2, 1] }),
+        callOf(kernel.op, 'groups', { input: [1, 2, 9, 9], filters: 2 }, { groups: 2 }),
+        callOf(kernel.op, 'no image', { input: [0, 2, 9, 9], filters: 2 }),
+      ],
     })
   }
 })

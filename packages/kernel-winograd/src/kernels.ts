@@ -1,10 +1,12 @@
-import type { Variant, WasmArgument, WasmCallPlan, WasmFunction, WasmTarget } from '@tessera/backend-wasm'
+import type { Variant, WasmArgument, WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '@tessera/backend-wasm'
 import { matmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Kernel, Limits, OpCall } from '@tessera/core'
-import { type Algorithm, algorithmOf } from './algorithms.ts'
+import { type Algorithm, algorithmOf, taps } from './algorithms.ts'
+import { filterGradientFunction, planFilterGradient } from './wasm/filter-gradient.ts'
 import { filtersFunction, planFilters } from './wasm/filters.ts'
 import { type ConvolutionLayout, type ConvolutionOp, layoutOf } from './wasm/layout.ts'
 import { planProduct, productFunction } from './wasm/product.ts'
+import { roundUp } from './wasm/tuning.ts'
 
 /** Relative error of the algorithms, by α, for operands of the size of one. */
 const tolerances = { 4: 4e-6, 6: 1e-5 } as const
@@ -29,14 +31,32 @@ function partsOf(algorithm: Algorithm) {
     filters: filtersFunction(algorithm, false),
     turnedFilters: filtersFunction(algorithm, true),
     product: productFunction(algorithm),
+    filterGradient: filterGradientFunction(algorithm),
   }
 }
 
 const input = (index: number): WasmArgument => ({ kind: 'input', index })
 const shared: WasmArgument = { kind: 'sharedScratch' }
+const kept: WasmArgument = { kind: 'kept' }
 const own: readonly WasmArgument[] = [{ kind: 'threadScratch' }, { kind: 'thread' }, { kind: 'threads' }]
 
 function planCall(call: OpCall<ConvolutionOp>, size: 4 | 6, { variant }: { variant: Variant }): WasmCallPlan {
+  return call.op === 'convolutionBackwardFilter'
+    ? planGradient(call, size, variant)
+    : planConvolution(call, size, variant)
+}
+
+function planGradient(call: OpCall<ConvolutionOp>, size: 4 | 6, variant: Variant): WasmCallPlan {
+  const { algorithm, filterGradient } = parts[size]()
+  const { words: data, ...scratch } = planFilterGradient(algorithm, layoutOf(call)!, matmulTuning(variant))
+  const step: WasmStep = {
+    function: filterGradient as unknown as WasmFunction,
+    arguments: [{ kind: 'data' }, input(0), input(1), { kind: 'output', index: 0 }, shared, ...own],
+  }
+  return { steps: [step], data, ...scratch }
+}
+
+function planConvolution(call: OpCall<ConvolutionOp>, size: 4 | 6, variant: Variant): WasmCallPlan {
   const { algorithm, filters, turnedFilters, product } = parts[size]()
   const layout = layoutOf(call)!
   const turned = call.op === 'convolutionBackwardInput'
@@ -49,32 +69,42 @@ function planCall(call: OpCall<ConvolutionOp>, size: 4 | 6, { variant }: { varia
     steps: [
       {
         function: (turned ? turnedFilters : filters) as unknown as WasmFunction,
-        arguments: [{ kind: 'data' }, input(1), shared, ...own],
+        arguments: [{ kind: 'data' }, input(1), kept, ...own],
       },
       {
         function: product as unknown as WasmFunction,
         arguments: [
           { kind: 'data', byteOffset: matrices.words.byteLength },
           input(0),
-          shared,
+          kept,
           { kind: 'output', index: 0 },
           ...own,
         ],
       },
     ],
     data,
-    sharedScratchBytes: matrices.bytes,
+    kept: { inputs: [1], steps: 1, bytes: matrices.bytes },
     threadScratchBytes: Math.max(matrices.threadScratchBytes, plan.threadScratchBytes),
   }
 }
 
-function costOf(layout: ConvolutionLayout, size: 4 | 6, { gigaflops, microsecondsPerCall }: Limits): number {
-  const outputs = size - 2
-  const tiles = layout.batch * Math.ceil(layout.target[0] / outputs) * Math.ceil(layout.target[1] / outputs)
+/** Share of the limit that the products reach. */
+const efficiency = 0.85
+
+/**
+ * Microseconds of a call: the products, and the traffic of their operands and results. Tiles are written and read once on the way; filters (or
+ * the sums of their gradients), spread over α² matrices, at about half of that rate.
+ */
+function costOf(call: OpCall<ConvolutionOp>, layout: ConvolutionLayout, size: 4 | 6, limits: Limits): number {
+  const { gigaflops, gigabytesPerSecond, microsecondsPerCall } = limits
+  const { batch, rows, channels, target } = layout
   const products = size * size
-  const computing = 2 * products * tiles * layout.rows * layout.channels
-  const transforms = 6 * products * (tiles * (layout.rows + layout.channels) * 8 + layout.rows * layout.channels * 8)
-  return 2 * microsecondsPerCall + (computing / 0.85 + transforms) / (1000 * gigaflops)
+  const outputs = size - taps + 1
+  const tiles = batch * Math.ceil(target[0] / outputs) * Math.ceil(target[1] / outputs)
+  const keepsFilters = call.op !== 'convolutionBackwardFilter' && call.inputs[1]!.isConstant === true
+  const computing = 2 * products * roundUp(tiles, 8) * roundUp(rows, 6) * channels
+  const traffic = 8 * products * (tiles * (rows + channels) + (keepsFilters ? 0 : 2 * rows * channels))
+  return 2 * microsecondsPerCall + computing / (1000 * efficiency * gigaflops) + traffic / (1000 * gigabytesPerSecond)
 }
 
 function kernelOf<Op extends ConvolutionOp>(op: Op, size: 4 | 6, name: string): Kernel<Op, 'wasm'> {
@@ -84,8 +114,9 @@ function kernelOf<Op extends ConvolutionOp>(op: Op, size: 4 | 6, name: string): 
     backend: 'wasm',
     tolerance: tolerances[size],
     cost: (call, limits) => {
-      const layout = layoutOf(call as unknown as OpCall<ConvolutionOp>)
-      return layout && costOf(layout, size, limits)
+      const convolution = call as unknown as OpCall<ConvolutionOp>
+      const layout = layoutOf(convolution)
+      return layout && costOf(convolution, layout, size, limits)
     },
     build: (call) => (target: WasmTarget) => planCall(call as unknown as OpCall<ConvolutionOp>, size, target),
   }
@@ -105,4 +136,15 @@ export const winogradF4BackwardInput: Kernel<'convolutionBackwardInput', 'wasm'>
   'convolutionBackwardInput',
   6,
   'winograd-f4-backward-input',
+)
+/** The gradients to the filters, by F(3×3, 2×2) and F(3×3, 4×4). */
+export const winogradF2BackwardFilter: Kernel<'convolutionBackwardFilter', 'wasm'> = kernelOf(
+  'convolutionBackwardFilter',
+  4,
+  'winograd-f2-backward-filter',
+)
+export const winogradF4BackwardFilter: Kernel<'convolutionBackwardFilter', 'wasm'> = kernelOf(
+  'convolutionBackwardFilter',
+  6,
+  'winograd-f4-backward-filter',
 )

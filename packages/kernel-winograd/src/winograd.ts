@@ -1,5 +1,12 @@
 import type { Kernel, Plugin } from '@tessera/core'
-import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './kernels.ts'
+import {
+  winogradF2,
+  winogradF2BackwardFilter,
+  winogradF2BackwardInput,
+  winogradF4,
+  winogradF4BackwardFilter,
+  winogradF4BackwardInput,
+} from './kernels.ts'
 
 /**
  * Winograd kernels for 3 × 3 convolutions and their gradients on the backend `wasm` (Lavin & Gray, "Fast Algorithms for Convolutional
@@ -15,6 +22,13 @@ import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInpu
  * ```
  */
 export function winograd(): Plugin {
-  const kernels: readonly Kernel[] = [winogradF2, winogradF4, winogradF2BackwardInput, winogradF4BackwardInput] as never
+  const kernels: readonly Kernel[] = [
+    winogradF2,
+    winogradF4,
+    winogradF2BackwardInput,
+    winogradF4BackwardInput,
+    winogradF2BackwardFilter,
+    winogradF4BackwardFilter,
+  ] as never
   return { name: 'winograd', apiVersion: 1, requires: ['wasm'], kernels }
 }

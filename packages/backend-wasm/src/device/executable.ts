@@ -26,6 +26,9 @@ export class WasmExecutable implements Executable {
   readonly #sizes: readonly number[]
   /** For each bound buffer the position of the one whose memory it takes over, or −1. */
   readonly #donors: readonly number[]
+  /** Address of the memory that outlives runs, 0 where there is none, and whether a run has filled it. */
+  readonly #kept: number
+  #isFilled = false
   #disposed = false
 
   constructor(machine: Machine, selected: SelectedProgram<'wasm'>) {
@@ -59,6 +62,8 @@ export class WasmExecutable implements Executable {
     try {
       this.#linkage = link(program, this.#calls, library, this.#data)
       library.require(this.#linkage.functions)
+      const { keptBytes } = this.#linkage
+      this.#kept = keptBytes > 0 ? memory.allocate(keptBytes) : 0
       this.#linked = machine.instantiate(this.#linkage, machine.sharesAll ? Number.POSITIVE_INFINITY : shared)
     } catch (error) {
       memory.free(this.#data)
@@ -75,6 +80,16 @@ export class WasmExecutable implements Executable {
   run(buffers: readonly DeviceBuffer[]): void {
     this.#bind(buffers)
     this.#machine.run(this.#linked, this.#bindings)
+    if (!this.#isFilled && this.#kept !== 0) this.#rememberFilled()
+  }
+
+  /** What a run keeps for the next ones is there once the run is over. */
+  #rememberFilled(): void {
+    const remember = () => {
+      this.#isFilled = true
+    }
+    if (this.#machine.runsAtOnce) remember()
+    else this.#machine.synchronize().then(remember, () => {})
   }
 
   async profile(buffers: readonly DeviceBuffer[]): Promise<readonly number[]> {
@@ -114,6 +129,7 @@ export class WasmExecutable implements Executable {
     this.#machine.forget(this.#linked)
     this.#machine.releaseWorkspace(this)
     this.#machine.memory.free(this.#data)
+    if (this.#kept !== 0) this.#machine.memory.free(this.#kept)
   }
 
   /** Fills in the bindings table. */
@@ -135,6 +151,8 @@ export class WasmExecutable implements Executable {
     words[table + bindingSlots.arena] = workspace
     words[table + bindingSlots.sharedScratch] = workspace + roundUp(arenaBytes)
     words[table + bindingSlots.threadScratch] = workspace + roundUp(arenaBytes) + this.#linkage.sharedScratchBytes
+    words[table + bindingSlots.kept] = this.#kept
+    words[table + bindingSlots.isFilled] = this.#isFilled ? 1 : 0
     for (let i = 0; i < buffers.length; i++) {
       const buffer = liveBuffer(machine, buffers[i]!, `run: buffer ${i}`)
       if (buffer.byteLength < this.#sizes[i]!) {

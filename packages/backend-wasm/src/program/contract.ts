@@ -52,6 +52,8 @@ export type WasmArgument =
   | { readonly kind: 'sharedScratch'; readonly byteOffset?: number }
   /** Address in the calling thread's own scratch memory; it keeps its content from step to step. */
   | { readonly kind: 'threadScratch'; readonly byteOffset?: number }
+  /** Address in the memory of `WasmCallPlan.kept`. */
+  | { readonly kind: 'kept'; readonly byteOffset?: number }
   /** The number of the calling thread, from 0, and how many there are. A call with little work gets thread 0 of 1, however many the device has. */
   | { readonly kind: 'thread' | 'threads' }
   /** The number of the unit that is being computed; 0 in a step without units. */
@@ -86,6 +88,11 @@ export interface WasmCallPlan {
   readonly sharedScratchBytes?: number
   /** Scratch memory of each thread, in bytes; likewise. */
   readonly threadScratchBytes?: number
+  /**
+   * Memory that the first `steps` steps fill from some inputs alone, such as packed weights. Where a program binds constants to these inputs,
+   * the steps run once and the memory is kept; elsewhere they run every time, and it is scratch memory that all threads share.
+   */
+  readonly kept?: { readonly inputs: readonly number[]; readonly steps: number; readonly bytes: number }
 }
 
 /**

@@ -15,9 +15,9 @@ import { createEnvironment, type FunctionLibrary, importDevice } from './library
 
 /**
  * The bindings table of a program: words in memory that are written before each run. First the addresses of the arena and of both
- * kinds of scratch memory, then those of the program's inputs and outputs.
+ * kinds of scratch memory, that of the memory that is kept and whether it is filled (0 or 1), then those of the program's inputs and outputs.
  */
-export const bindingSlots = { arena: 0, sharedScratch: 1, threadScratch: 2, buffers: 3 } as const
+export const bindingSlots = { arena: 0, sharedScratch: 1, threadScratch: 2, kept: 3, isFilled: 4, buffers: 5 } as const
 
 /** Parameters of a program's entry points. `bindings` is the address of the bindings table. */
 const entryParameters = { bindings: 'i32', thread: 'i32', threads: 'i32' } as const
@@ -48,6 +48,9 @@ export interface Linkage {
   readonly bindingCount: number
   readonly sharedScratchBytes: number
   readonly threadScratchBytes: number
+  /** Where each call's kept memory begins, `undefined` where it has none that outlives a run; and the bytes of all of it. */
+  readonly keptOffsets: readonly (number | undefined)[]
+  readonly keptBytes: number
 }
 
 /** Bytes from counter to counter: each has a cache line of its own. */
@@ -56,13 +59,27 @@ const counterStep = 64
 /** Sizes that must be known before addresses are: of the data of all calls and of their scratch memory. */
 export function measure(
   calls: readonly PlannedCall[],
-): Pick<Linkage, 'dataOffsets' | 'counterOffset' | 'counterBytes' | 'sharedScratchBytes' | 'threadScratchBytes'> {
+): Pick<
+  Linkage,
+  | 'dataOffsets'
+  | 'counterOffset'
+  | 'counterBytes'
+  | 'sharedScratchBytes'
+  | 'threadScratchBytes'
+  | 'keptOffsets'
+  | 'keptBytes'
+> {
   const dataOffsets = [0]
   let sharedScratchBytes = 0
   let threadScratchBytes = 0
-  for (const { plan } of calls) {
+  let keptBytes = 0
+  const keptOffsets: (number | undefined)[] = []
+  for (const { call, plan } of calls) {
+    const isKept = plan.kept?.inputs.every((index) => call.inputs[index]?.isConstant) ?? false
+    keptOffsets.push(isKept ? keptBytes : undefined)
+    if (isKept) keptBytes += roundUp(plan.kept!.bytes, 64)
     dataOffsets.push(dataOffsets.at(-1)! + roundUp(plan.data?.byteLength ?? 0, 16))
-    sharedScratchBytes = Math.max(sharedScratchBytes, plan.sharedScratchBytes ?? 0)
+    sharedScratchBytes = Math.max(sharedScratchBytes, ownSharedBytes(plan) + (isKept ? 0 : (plan.kept?.bytes ?? 0)))
     threadScratchBytes = Math.max(threadScratchBytes, plan.threadScratchBytes ?? 0)
   }
   const counters = calls.flatMap(({ plan }) => plan.steps.filter(({ units }) => units !== undefined)).length
@@ -72,8 +89,13 @@ export function measure(
     counterBytes: counters * counterStep,
     sharedScratchBytes: roundUp(sharedScratchBytes, 64),
     threadScratchBytes: roundUp(threadScratchBytes, 64),
+    keptOffsets,
+    keptBytes,
   }
 }
+
+/** Bytes of a call's own shared scratch memory, after which memory follows that could not be kept. */
+const ownSharedBytes = ({ sharedScratchBytes = 0 }: WasmCallPlan): number => roundUp(sharedScratchBytes, 64)
 
 /**
  * Emits the program's module: `run(bindings, thread, threads)` executes all steps with a barrier wherever one reads or writes what
@@ -113,6 +135,8 @@ export function link(
               unit,
               dataAddress: dataAddress + sizes.dataOffsets[index]!,
               threadScratchBytes: sizes.threadScratchBytes,
+              kept: sizes.keptOffsets[index],
+              unkept: ownSharedBytes(plan),
             }
             fn.call(imported.get(target.name)!, stepArguments(call, target, list, context))
           }
@@ -127,7 +151,10 @@ export function link(
   firstStep.push(steps.length)
   const aloneSteps = calls.flatMap(({ plan, isAlone = false }) => plan.steps.map(() => isAlone))
   const barrier = () => createEnvironment(module, library.variant, check).barrier()
-  emitEntries(module, barrier, steps, aloneSteps, barriersBefore(program, calls))
+  const filling = calls.flatMap(({ plan }, index) =>
+    plan.steps.map((_, step) => sizes.keptOffsets[index] !== undefined && step < plan.kept!.steps),
+  )
+  emitEntries(module, barrier, steps, { aloneSteps, filling, barriers: barriersBefore(program, calls) })
   return {
     ...sizes,
     module,
@@ -161,20 +188,33 @@ function emitUnits(
   })
 }
 
+/** What holds for the steps of a program, by their number. */
+interface StepKinds {
+  /** Thread 0 runs it by itself. */
+  readonly aloneSteps: readonly boolean[]
+  /** It fills memory that is kept, so it runs once. */
+  readonly filling: readonly boolean[]
+  /** All threads wait for each other before it. */
+  readonly barriers: ReadonlySet<number>
+}
+
 function emitEntries(
   module: ModuleBuilder,
   defineBarrier: WasmEnvironment['barrier'],
   steps: readonly FunctionHandle<typeof entryParameters, 'void'>[],
-  aloneSteps: readonly boolean[],
-  barriers: ReadonlySet<number>,
+  { aloneSteps, filling, barriers }: StepKinds,
 ): void {
   const barrier = defineBarrier()
   module.export(
     module.function('run', entryParameters, 'void', (fn, { bindings, thread, threads }) => {
       steps.forEach((step, index) => {
         if (barrier && barriers.has(index)) fn.call(barrier, { threads })
-        if (aloneSteps[index]) fn.if(i32.eqz(thread), () => fn.call(step, { bindings, thread, threads: 1 }))
-        else fn.call(step, { bindings, thread, threads })
+        const call = () => {
+          if (aloneSteps[index]) fn.if(i32.eqz(thread), () => fn.call(step, { bindings, thread, threads: 1 }))
+          else fn.call(step, { bindings, thread, threads })
+        }
+        if (filling[index]) fn.if(i32.eqz(i32.load(bindings, 4 * bindingSlots.isFilled)), call)
+        else call()
       })
     }),
   )
@@ -198,6 +238,9 @@ interface ArgumentContext {
   readonly unit: Expression<'i32'>
   readonly dataAddress: number
   readonly threadScratchBytes: number
+  /** Where the call's kept memory begins, or else in the shared scratch memory what takes its place. */
+  readonly kept: number | undefined
+  readonly unkept: number
 }
 
 function stepArguments(
@@ -231,7 +274,7 @@ function stepArguments(
 function argumentValue(
   call: OpCall,
   argument: WasmArgument,
-  { addresses, entry, unit, dataAddress, threadScratchBytes }: ArgumentContext,
+  { addresses, entry, unit, dataAddress, threadScratchBytes, kept, unkept }: ArgumentContext,
 ): Expression<'i32'> | Expression<'f32'> | undefined {
   const { bindings, thread, threads } = entry
   const slot = (index: number) => i32.load(bindings, 4 * index)
@@ -250,6 +293,10 @@ function argumentValue(
         i32.add(slot(bindingSlots.threadScratch), i32.mul(thread, threadScratchBytes)),
         argument.byteOffset ?? 0,
       )
+    case 'kept':
+      return kept === undefined
+        ? plus(slot(bindingSlots.sharedScratch), unkept + (argument.byteOffset ?? 0))
+        : plus(slot(bindingSlots.kept), kept + (argument.byteOffset ?? 0))
     case 'thread':
       return thread
     case 'threads':
@@ -316,8 +363,8 @@ export function barriersBefore(program: Program, calls: readonly PlannedCall[]):
       ...call.inputs.map((operand) => regionOf(operand, false, isAlone)),
       ...call.outputs.map((operand) => regionOf(operand, true, isAlone)),
     ]
-    if (plan.sharedScratchBytes)
-      regions.push({ space: 'scratch', start: 0, end: plan.sharedScratchBytes, written: true, isAlone })
+    const scratchEnd = ownSharedBytes(plan) + (plan.kept?.bytes ?? 0)
+    if (scratchEnd > 0) regions.push({ space: 'scratch', start: 0, end: scratchEnd, written: true, isAlone })
     if (regions.some((region) => recent.some((other) => conflict(region, other)))) {
       barriers.add(step)
       recent = []

@@ -84,6 +84,7 @@ export function prepare(traced: TracedFunction): PreparedProgram {
   const leaves = topologicalOrder(traced.outputs).filter((node) => node.op === 'leaf')
   const argumentOf = leaves.map((node) => traced.arguments.indexOf(node))
   const programs = new Map<Device, CachedProgram>()
+  const isCaptured = (node: Node) => !traced.arguments.includes(node)
   let last: { readonly program: CachedProgram; readonly state: RuntimeState } | undefined
 
   const donorsOf: DonorsOf = (bound) =>
@@ -93,7 +94,7 @@ export function prepare(traced: TracedFunction): PreparedProgram {
     const known = programs.get(device)
     if (known) return known
     for (const closed of [...programs.keys()].filter(isForgotten)) programs.delete(closed)
-    const program = compile(traced.name, traced.outputs, leaves, donorsOf, state)
+    const program = compile(traced.name, traced.outputs, leaves, donorsOf, state, isCaptured)
     programs.set(device, program)
     return program
   }
@@ -132,8 +133,9 @@ function compile(
   leaves: readonly Node[],
   donorsOf: DonorsOf,
   state: RuntimeState,
+  isConstant?: (leaf: Node) => boolean,
 ): CachedProgram {
-  const compiled = compileGraph({ outputs }, donorsOf, state.pipeline)
+  const compiled = compileGraph({ outputs }, donorsOf, { ...state.pipeline, ...(isConstant && { isConstant }) })
   const { device } = state.runtime
   const executable = makeRunnable(compiled, device)
   if (state.debug >= 3) state.log(formatSchedule(name, compiled))

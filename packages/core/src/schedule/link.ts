@@ -9,6 +9,8 @@ export interface Block {
   readonly role: 'input' | 'output' | 'temporary'
   /** The input whose memory an output is to take over, if that is safe. */
   readonly donatedFrom?: Block
+  /** An input that holds the same content at every run. */
+  readonly isConstant?: boolean
 }
 
 /** A call before its buffers have numbers. */
@@ -65,7 +67,7 @@ export function link({ inputs, outputs, calls }: Draft, limits: Limits): { progr
       ...(donor && { donatedFrom: ids.get(donor)! }),
     }
   })
-  const operand = ({ block, dtype, view }: DraftOperand): Operand => ({ buffer: ids.get(block)!, dtype, view })
+  const operand = (draft: DraftOperand) => toOperand(draft, ids.get(draft.block)!)
   const program: Program = {
     buffers,
     calls: calls.map(
@@ -84,12 +86,16 @@ export function link({ inputs, outputs, calls }: Draft, limits: Limits): { progr
   return { program, liveBytes: plan.liveBytes }
 }
 
+function toOperand({ block, dtype, view }: DraftOperand, buffer: number): Operand {
+  return { buffer, dtype, view, ...(block.isConstant && { isConstant: true }) }
+}
+
 /** A draft as the call that it will be, with buffers numbered in order of use: to ask kernels about. */
 export function unlinked(call: DraftCall): OpCall {
   const ids = new Map<Block, number>()
-  const operand = ({ block, dtype, view }: DraftOperand): Operand => {
-    if (!ids.has(block)) ids.set(block, ids.size)
-    return { buffer: ids.get(block)!, dtype, view }
+  const operand = (draft: DraftOperand): Operand => {
+    if (!ids.has(draft.block)) ids.set(draft.block, ids.size)
+    return toOperand(draft, ids.get(draft.block)!)
   }
   return { ...call, inputs: call.inputs.map(operand), outputs: call.outputs.map(operand) }
 }

@@ -8,6 +8,8 @@ export interface Operand {
   readonly buffer: number
   readonly dtype: DType
   readonly view: View
+  /** The buffer holds the same content at every run of the program: a tensor that a jit function captured. */
+  readonly isConstant?: true
 }
 
 /**

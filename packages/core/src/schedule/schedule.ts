@@ -16,6 +16,8 @@ import { ViewResolver } from './resolve.ts'
 export interface ScheduleOptions {
   /** Leaves in the order in which they are bound. */
   readonly inputs: readonly Node[]
+  /** Whether a leaf holds the same content at every run. */
+  readonly isConstant?: (leaf: Node) => boolean
   /** For each output, the input whose memory it may take over. */
   readonly donors?: readonly (number | undefined)[]
   readonly limits: Limits
@@ -59,7 +61,8 @@ class Scheduler {
     this.#graph = graph
     this.#options = options
     this.#inputs = options.inputs.map((node) => {
-      const block: Block = { bytes: bytesOf(node), role: 'input' }
+      const isConstant = options.isConstant?.(node) ?? false
+      const block: Block = { bytes: bytesOf(node), role: 'input', isConstant }
       this.#places.set(node, { block, view: rowMajorView(node.shape) })
       return block
     })

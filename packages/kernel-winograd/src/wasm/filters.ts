@@ -3,6 +3,7 @@ import type { Algorithm } from '../algorithms.ts'
 import { taps } from '../algorithms.ts'
 import { emitSquares, entryBytes } from './lanes.ts'
 import { emitToProducts, transformScratchBytes } from './transforms.ts'
+import { align, roundUp, spread } from './tuning.ts'
 import { wordTable } from './words.ts'
 
 /**
@@ -31,13 +32,10 @@ export interface FilterMatrices {
   readonly words: Int32Array
 }
 
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
-
 /** Filters `[rows, columns, 3, 3]`, or with `turned` `[columns, rows, 3, 3]`, as matrices. */
 export function planFilters({ size }: Algorithm, rows: number, columns: number, turned: boolean): FilterMatrices {
   const rowBytes = 4 * roundUp(columns, 4)
-  // Steps that are no multiple of a page, so that the operands of the products of one element lie in different sets of the cache.
-  const productStep = roundUp(rows * rowBytes, 4096) + 192
+  const productStep = spread(rows * rowBytes)
   const square = 4 * taps * taps
   const [filterRow, filterColumn] = turned ? [square, rows * square] : [columns * square, square]
   return {
@@ -46,7 +44,7 @@ export function planFilters({ size }: Algorithm, rows: number, columns: number, 
     rowBytes,
     productStep,
     bytes: size * size * productStep,
-    threadScratchBytes: roundUp(transformScratchBytes(size) + entryBytes * roundUp(columns, 4), 64),
+    threadScratchBytes: align(transformScratchBytes(size) + entryBytes * roundUp(columns, 4)),
     words: words.encode({ rows, columns, filterRow, filterColumn, rowBytes, productStep }),
   }
 }

@@ -1,12 +1,4 @@
-import {
-  type Expression,
-  type FunctionHandle,
-  f32x4,
-  i32,
-  type ModuleBuilder,
-  select,
-  type WasmFunction,
-} from '@tessera/backend-wasm'
+import { type FunctionHandle, f32x4, i32, type ModuleBuilder, select, type WasmFunction } from '@tessera/backend-wasm'
 import {
   aLayoutCode,
   emitPanels,
@@ -18,6 +10,7 @@ import type { Algorithm } from '../algorithms.ts'
 import { emitTiles, entryBytes } from './lanes.ts'
 import type { ConvolutionLayout } from './layout.ts'
 import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
+import { align, blockDepth, blockRows, chooseNarrowest, min, roundUp, spread, widthOf } from './tuning.ts'
 import { wordTable } from './words.ts'
 
 /** Distances in bytes. Tiles are counted over all images; rows are channels of the result, channels those of the source. */
@@ -64,17 +57,6 @@ const parameters = {
   thread: 'i32',
   threads: 'i32',
 } as const
-
-/** The most rows of filters, and of channels, that tiles run over at a time: they stay in the second-level cache. */
-const blockRows = 120
-const blockDepth = 256
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
-const align = (bytes: number): number => roundUp(bytes, 64)
-/** No multiple of a page: the operands of the products of one element lie in different sets of the cache. */
-const spread = (bytes: number): number => roundUp(bytes, 4096) + 192
-
-const widthOf = (tuning: MatmulTuning): number => 4 * tuning.widths[0]
 
 /** Tiles whose data and results a thread holds at a time: few enough for the cache, enough to read the filters seldom. */
 function tilesOfBlock(channels: number, rows: number, products: number, width: number): number {
@@ -146,8 +128,6 @@ export function planProduct(
     threadScratchBytes: align(scratchResult + size * size * resultStep),
   }
 }
-
-const min = (a: Expression<'i32'>, b: Expression<'i32'>) => select(i32.ltS(a, b), a, b)
 
 /**
  * The convolution with filters that are transformed already (Lavin & Gray 2016, algorithm 1): tiles of the source are transformed, multiplied
@@ -360,30 +340,11 @@ function emitMultiply(
             cStep,
           })
         fn.forRange(0, tiles, width, (j) => {
-          chooseNarrowest(fn, tuning, i32.sub(tiles, j), (index) => call(panels[index]!))
+          chooseNarrowest(fn, tuning.widths, i32.sub(tiles, j), (index) => call(panels[index]!))
           fn.increment(panel, panelBytes)
           fn.increment(into, 4 * width)
         })
       })
     })
   })
-}
-
-/** Emits `body` for the narrowest tile that holds so many columns. */
-function chooseNarrowest(
-  fn: { if(condition: Expression<'i32'>, then: () => void, otherwise: () => void): void },
-  { widths }: MatmulTuning,
-  columns: Expression<'i32'>,
-  body: (index: number) => void,
-  index = 0,
-): void {
-  const narrower = widths[index + 1]
-  if (narrower === undefined) body(index)
-  else {
-    fn.if(
-      i32.gtS(columns, 4 * narrower),
-      () => body(index),
-      () => chooseNarrowest(fn, { widths } as MatmulTuning, columns, body, index + 1),
-    )
-  }
 }

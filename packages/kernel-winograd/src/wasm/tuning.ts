@@ -1,0 +1,38 @@
+import { type Expression, i32, select } from '@tessera/backend-wasm'
+import type { MatmulTuning } from '@tessera/backend-wasm/kernel'
+
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
+export const align = (bytes: number): number => roundUp(bytes, 64)
+
+/** No multiple of a page: the operands of the products of one element lie in different sets of the cache. */
+export const spread = (bytes: number): number => roundUp(bytes, 4096) + 192
+
+/** Columns of the widest tile of the matrix product. */
+export const widthOf = (tuning: MatmulTuning): number => 4 * tuning.widths[0]
+
+/** The most rows, and the depth, that tiles run over at a time: they stay in the second-level cache. */
+export const blockRows = 120
+export const blockDepth = 256
+
+export const min = (a: Expression<'i32'>, b: Expression<'i32'>): Expression<'i32'> => select(i32.ltS(a, b), a, b)
+
+type Branch = { if(condition: Expression<'i32'>, then: () => void, otherwise: () => void): void }
+
+/** Emits `body` for the narrowest tile that holds so many columns. */
+export function chooseNarrowest(
+  fn: Branch,
+  widths: readonly number[],
+  columns: Expression<'i32'>,
+  body: (index: number) => void,
+  index = 0,
+): void {
+  const narrower = widths[index + 1]
+  if (narrower === undefined) body(index)
+  else {
+    fn.if(
+      i32.gtS(columns, 4 * narrower),
+      () => body(index),
+      () => chooseNarrowest(fn, widths, columns, body, index + 1),
+    )
+  }
+}
