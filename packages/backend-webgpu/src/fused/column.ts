@@ -1,16 +1,29 @@
+import type { FusedInstruction } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
-import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../program/contract.ts'
-import { scalar, vector } from '../wgsl/formats.ts'
+import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment, WebGpuFeatures } from '../program/contract.ts'
+import { laneOf, scalar, vector, type Width } from '../wgsl/formats.ts'
 import { positionsOf } from '../wgsl/indexing.ts'
-import { reduction } from '../wgsl/operations.ts'
+import { type Reduction, reduction } from '../wgsl/operations.ts'
 import { indented, Shader } from '../wgsl/shader.ts'
 import { Evaluator } from './evaluator.ts'
 import { foldWorkgroups } from './groups.ts'
 import { movesAlong, type Nest } from './nest.ts'
 
-const workgroupSize = 64
+/** Kept elements, or quads of them, that a workgroup has side by side. */
+const keptPerGroup = 16
+const softwareGroup = 64
 
-/** One invocation for each kept element (or four along the last axis), which walks over the reduced axes. */
+/** Invocations that share the reduced axes of a column: on a graphics card enough to keep it busy, on a processor one. */
+function partsOf(length: number, { software }: WebGpuFeatures, invocations: number): number {
+  const most = software ? 1 : Math.min(16, invocations / keptPerGroup)
+  let parts = 1
+  while (2 * parts <= most && 8 * parts <= length) parts *= 2
+  return parts
+}
+
+/**
+ * One invocation, or several that add up what they have, for each kept element (or four along the last axis); they walk over the reduced axes.
+ */
 export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: CallMemory): WebGpuCallPlan {
   const { domain, instructions, stores, reducedStart, reducedEnd } = nest.body
   const kept = [...domain.slice(0, reducedStart), ...domain.slice(reducedEnd)]
@@ -22,7 +35,9 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
   const number = (value: number): string => shader.number(value)
   const evaluator = new Evaluator(nest, shader, () => nest.quads)
   const invocations = count / width.lanes
-  const { workgroups, index } = foldWorkgroups(Math.ceil(invocations / workgroupSize), environment.limits, number)
+  const parts = partsOf(length, environment.features, environment.limits.invocations)
+  const perGroup = parts === 1 ? softwareGroup : keptPerGroup
+  const { workgroups, index } = foldWorkgroups(Math.ceil(invocations / perGroup), environment.limits, number)
   const isReduced = (axis: number): boolean => axis >= reducedStart && axis < reducedEnd
   const axesWhere = (take: (axis: number) => boolean) =>
     domain.flatMap((extent, axis) =>
@@ -42,9 +57,12 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
   const reduced = outputsWhere((output) => holdsReduction[output]!)
 
   const body = [
-    `let invocation = ${index} * ${workgroupSize} + i32(local);`,
-    `if (invocation >= ${number(invocations)}) { return; }`,
-    `let point = invocation${nest.quads ? ' * 4' : ''};`,
+    `let invocation = ${index} * ${perGroup} + i32(local) % ${perGroup};`,
+    `let part = i32(local) / ${perGroup};`,
+    `let isActive = invocation < ${number(invocations)};`,
+    // Inactive ones take part in barriers.
+    ...(parts === 1 ? ['if (!isActive) { return; }'] : []),
+    `let point = min(invocation, ${number(invocations)} - 1)${nest.quads ? ' * 4' : ''};`,
     ...positionsOf(
       'point',
       axesWhere((axis) => !isReduced(axis)),
@@ -52,7 +70,7 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
       number,
     ),
     ...reductions.map(({ i, state }) => `var total${i} = ${state.identity};`),
-    `for (var element = 0; element < ${number(length)}; element++) {`,
+    `for (var element = part; element < ${number(length)}; element += ${parts}) {`,
     ...indented([
       ...positionsOf(
         'element',
@@ -66,21 +84,58 @@ export function planColumn(nest: Nest, environment: WebGpuEnvironment, memory: C
         const value = evaluator.value(instruction.argument, width)
         return `total${i} = ${state.combine(`total${i}`, value)};`
       }),
-      ...repeated.flatMap((output) => evaluator.store(output, width)),
+      ...guarded(
+        'isActive',
+        repeated.flatMap((output) => evaluator.store(output, width)),
+      ),
       ...(once.length === 0
         ? []
         : [
-            `if (element == ${number(length)} - 1) {`,
+            `if (isActive && element == ${number(length)} - 1) {`,
             ...indented(once.flatMap((output) => evaluator.store(output, width))),
             '}',
           ]),
     ]),
     '}',
+    ...addUp(reductions, shader, parts, perGroup, width),
     ...reductions.map(({ i }) => `let v${i} = total${i};`),
-    ...reduced.flatMap((output) => [
-      `let ${nest.outputs[output]!.name} = ${nest.outputs[output]!.name}Kept;`,
-      ...evaluator.store(output, width),
+    ...guarded('isActive && part == 0', [
+      ...reduced.flatMap((output) => [
+        `let ${nest.outputs[output]!.name} = ${nest.outputs[output]!.name}Kept;`,
+        ...evaluator.store(output, width),
+      ]),
     ]),
   ]
-  return { dispatches: [shader.dispatch({ name: 'column', body, workgroupSize, workgroups })] }
+  return { dispatches: [shader.dispatch({ name: 'column', body, workgroupSize: perGroup * parts, workgroups })] }
+}
+
+const guarded = (condition: string, statements: readonly string[]): string[] =>
+  statements.length === 0 ? [] : [`if (${condition}) {`, ...indented(statements), '}']
+
+/** Brings the parts of each total together in the first part's invocation, as a tree. */
+function addUp(
+  reductions: readonly { readonly i: number; readonly instruction: FusedInstruction; readonly state: Reduction }[],
+  shader: Shader,
+  parts: number,
+  perGroup: number,
+  width: Width,
+): string[] {
+  if (parts === 1 || reductions.length === 0) return []
+  return reductions.flatMap(({ i, instruction, state }) => {
+    const type = width.type(laneOf(instruction.dtype)!)
+    shader.declare(`var<workgroup> shared${i}: array<${type}, ${perGroup * parts}>;`)
+    return [
+      `shared${i}[local] = total${i};`,
+      'workgroupBarrier();',
+      `for (var distance = ${(perGroup * parts) / 2}u; distance >= ${perGroup}u; distance >>= 1u) {`,
+      `  if (local < distance) {`,
+      `    let one = shared${i}[local];`,
+      `    let other = shared${i}[local + distance];`,
+      `    shared${i}[local] = ${state.combine('one', 'other')};`,
+      '  }',
+      '  workgroupBarrier();',
+      '}',
+      `total${i} = shared${i}[local];`,
+    ]
+  })
 }

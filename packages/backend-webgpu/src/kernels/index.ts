@@ -1,8 +1,16 @@
 import type { Kernel } from '@tessera/core'
+import { attentionBackwardKernel, attentionKernel } from './attention/attention.ts'
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
 import { matmulKernel } from './matmul/matmul.ts'
 import { scatterKernel } from './scatter.ts'
 
 /** Kernels of the backend `webgpu`. */
-export const webGpuKernels: readonly Kernel[] = [fusedKernel, matmulKernel, gatherKernel, scatterKernel]
+export const webGpuKernels: readonly Kernel[] = [
+  fusedKernel,
+  matmulKernel,
+  gatherKernel,
+  scatterKernel,
+  attentionKernel,
+  attentionBackwardKernel,
+]
