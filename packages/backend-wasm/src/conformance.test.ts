@@ -3,13 +3,13 @@ import { testBackend } from '@tessera/core/testing'
 import { describe, it } from 'vitest'
 import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
+import { wasmFormats } from './fused/operations.ts'
 import { wasmKernels } from './kernels/index.ts'
 import { threaded } from './testing/backends.ts'
 import { canEnableRevectorizer, supportsThreads, type Variant, variants } from './variant.ts'
 import { wasm } from './wasm.ts'
 
-/** Formats that generated code can load, compute and store; f16, bf16 and f64 are not among them. */
-const capabilities = { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool'], denormals: false } as const
+const capabilities = { formats: wasmFormats, products: ['f32'], denormals: false } as const
 
 const conformance = (name: string, backend: Backend): void => {
   describe(name, () => testBackend({ backend, kernels: wasmKernels, run: { describe, it }, capabilities }))

@@ -37,6 +37,7 @@ export {
   tee,
   v128,
 } from './assembler/index.ts'
+export { wasmFormats } from './fused/operations.ts'
 export { wasmKernels } from './kernels/index.ts'
 export type {
   WasmArgument,

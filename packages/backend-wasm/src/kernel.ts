@@ -7,10 +7,13 @@ export * from './kernels/matmul/index.ts'
 export {
   ConstantPool,
   cos,
+  decodeHalf,
+  encodeHalf,
   erf,
   exp,
   exp2,
   expm1,
+  type HalfFormat,
   keep,
   log,
   log1p,

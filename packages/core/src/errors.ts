@@ -1,3 +1,5 @@
+import { startAtCaller } from './stack.ts'
+
 /**
  * The base class of every error that Tessera raises on purpose. `message` says what failed, with the values, then the
  * cure; `code` is stable across versions, so programs can react to it.
@@ -12,18 +14,27 @@
  * ```
  */
 export class TesseraError extends Error {
-  override readonly name: string = 'TesseraError'
   readonly code: string
+  /** The call that made the mistake, `file:line:column`, where the stack tells. */
+  readonly at: string | undefined
+
+  static {
+    // On the prototype, so that the stack, which is written before fields are, begins with it.
+    TesseraError.prototype.name = 'TesseraError'
+  }
 
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
+    this.at = startAtCaller(this)
   }
 }
 
 /** An op was given operands that it cannot take: shapes, number formats or attributes. */
 export class ShapeError extends TesseraError {
-  override readonly name = 'ShapeError'
+  static {
+    ShapeError.prototype.name = 'ShapeError'
+  }
 
   constructor(message: string, options?: ErrorOptions) {
     super('SHAPE', message, options)

@@ -1,8 +1,10 @@
 import type { DType } from '@tessera/core'
 import type { Local } from '../assembler/index.ts'
 import { f32x4, i8x16, i16x8, i32, i32x4, v128 } from '../assembler/index.ts'
+import { decodeHalf, encodeHalf, roundToHalf } from '../math/index.ts'
 import type { Access } from './body.ts'
 import type { FusedCode, Integer, Vector } from './code.ts'
+import { isHalf } from './operations.ts'
 
 /** Some neighbouring elements along the inner axis: `count` whole vectors, or one vector of which `lanes` elements exist. */
 export interface Block {
@@ -26,10 +28,11 @@ export function loadBlock(code: FusedCode, position: number, base: Integer, bloc
   code.fn.scope(() => {
     const at = addressOf(code, position, base, block)
     if (access.bytes === 4) loadWords(code, position, at, block, vectors)
+    else if (access.bytes === 2) loadHalves(code, position, at, block, vectors)
     else loadBytes(code, position, at, block, vectors)
   })
-  if (access.dtype !== 'bool') return vectors
-  return vectors.map((vector) => code.keep(i32x4.ne(vector, code.integer(0))))
+  if (!isEncoded(access.dtype)) return vectors
+  return vectors.map((vector) => code.keep(fromStorage(code, access.dtype, vector)))
 }
 
 /** One element in all lanes, for an access that does not move along the inner axis. */
@@ -37,8 +40,7 @@ export function loadSplat(code: FusedCode, position: number, address: Integer): 
   const access = code.body.accesses[position]!
   if (access.kind === 'iota') return fromCounter(code, access.dtype, i32x4.splat(address))
   if (access.bytes === 4) return v128.load32Splat(address)
-  const value = i32x4.splat(loadByte(access.dtype, address))
-  return access.dtype === 'bool' ? i32x4.ne(value, code.integer(0)) : value
+  return fromStorage(code, access.dtype, i32x4.splat(loadNarrow(access.dtype, address)))
 }
 
 /** Byte offsets of the elements that a lookup finds at some indices, which are clamped into range. */
@@ -52,14 +54,14 @@ export function lookupOffsets(code: FusedCode, position: number, indices: Vector
 export function loadScattered(code: FusedCode, position: number, base: Integer, offsets: Vector): Vector {
   const access = code.body.accesses[position]!
   const at = (lane: number): Integer => i32.add(base, i32x4.extractLane(offsets, lane))
-  let elements = access.bytes === 4 ? v128.load32Zero(at(0)) : i32x4.splat(loadByte(access.dtype, at(0)))
+  let elements = access.bytes === 4 ? v128.load32Zero(at(0)) : i32x4.splat(loadNarrow(access.dtype, at(0)))
   for (let lane = 1; lane < 4; lane++) {
     elements =
       access.bytes === 4
         ? v128.load32Lane(at(lane), elements, lane)
-        : i32x4.replaceLane(elements, lane, loadByte(access.dtype, at(lane)))
+        : i32x4.replaceLane(elements, lane, loadNarrow(access.dtype, at(lane)))
   }
-  return access.dtype === 'bool' ? i32x4.ne(elements, code.integer(0)) : elements
+  return fromStorage(code, access.dtype, elements)
 }
 
 /** Writes the vectors of a block. */
@@ -87,7 +89,8 @@ export function storeBlock(
       values.forEach((value, u) => {
         fn.store('v128', at, value, 16 * u)
       })
-    } else storeByteVectors(code, access, at, values)
+    } else if (access.bytes === 2) storeHalfVectors(code, access, at, values)
+    else storeByteVectors(code, access, at, values)
   })
 }
 
@@ -98,7 +101,7 @@ export function storeFirst(code: FusedCode, position: number, address: Integer, 
 
 function addressOf(code: FusedCode, position: number, base: Integer, { index }: Block): Local<'i32'> {
   const { inner, bytes } = code.body.accesses[position]!
-  const contiguous = bytes === 4 ? i32.shl(index, 2) : index
+  const contiguous = bytes === 1 ? index : i32.shl(index, bytes === 4 ? 2 : 1)
   const moved = inner === 'vector' ? contiguous : i32.mul(index, code.step(position))
   return code.fn.local('i32', 'at', i32.add(base, moved))
 }
@@ -152,6 +155,18 @@ function loadBytes(code: FusedCode, position: number, at: Local<'i32'>, block: B
   })
 }
 
+function loadHalves(code: FusedCode, position: number, at: Local<'i32'>, block: Block, vectors: Locals): void {
+  const { fn } = code
+  const isContiguous = code.body.accesses[position]!.inner === 'vector' && !block.lanes
+  vectors.forEach((vector, u) => {
+    if (isContiguous) fn.set(vector, v128.load16x4U(at, 8 * u))
+    else {
+      if (u > 0) fn.set(at, i32.add(at, elementStep(code, position)))
+      gatherLanes(code, position, at, block.lanes, vector)
+    }
+  })
+}
+
 /** Loads the lanes one by one, from `at` on in steps; those that do not exist stay 0. `at` is left at the last one. */
 function gatherLanes(
   code: FusedCode,
@@ -163,14 +178,14 @@ function gatherLanes(
   const { fn } = code
   const { bytes, dtype } = code.body.accesses[position]!
   if (bytes === 4) fn.set(vector, v128.load32Zero(at))
-  else fn.set(vector, i32x4.replaceLane(code.integer(0), 0, loadByte(dtype, at)))
+  else fn.set(vector, i32x4.replaceLane(code.integer(0), 0, loadNarrow(dtype, at)))
   const next = (lane: number): void => {
     if (lane === 4) return
     const take = () => {
       fn.set(at, i32.add(at, elementStep(code, position)))
       fn.set(
         vector,
-        bytes === 4 ? v128.load32Lane(at, vector, lane) : i32x4.replaceLane(vector, lane, loadByte(dtype, at)),
+        bytes === 4 ? v128.load32Lane(at, vector, lane) : i32x4.replaceLane(vector, lane, loadNarrow(dtype, at)),
       )
       next(lane + 1)
     }
@@ -180,8 +195,11 @@ function gatherLanes(
   next(1)
 }
 
-const loadByte = (dtype: DType, address: Integer): Integer =>
-  dtype === 'i8' ? i32.load8S(address) : i32.load8U(address)
+/** The bits of an element of fewer than 32. */
+function loadNarrow(dtype: DType, address: Integer): Integer {
+  if (isHalf(dtype)) return i32.load16U(address)
+  return dtype === 'i8' ? i32.load8S(address) : i32.load8U(address)
+}
 
 /** Writes the lanes of a vector that exist. */
 function storeExisting(code: FusedCode, position: number, at: Local<'i32'>, lanes: Local<'i32'>, value: Vector): void {
@@ -203,23 +221,49 @@ function storeExisting(code: FusedCode, position: number, at: Local<'i32'>, lane
   else fn.if(i32.eq(lanes, 4), () => fn.store('v128', at, kept), partial)
 }
 
-function storeLane({ fn }: FusedCode, access: Access, address: Integer, value: Vector, lane: number): void {
+function storeLane(code: FusedCode, access: Access, address: Integer, value: Vector, lane: number): void {
+  const { fn } = code
   if (access.bytes === 4) fn.storeLane(32, address, value, lane)
-  else fn.store8(address, i32x4.extractLane(toStorage(access.dtype, value), lane))
+  else {
+    const bits = i32x4.extractLane(toStorage(code, access.dtype, value), lane)
+    if (access.bytes === 2) fn.store16(address, bits)
+    else fn.store8(address, bits)
+  }
 }
 
 function storeByteVectors(code: FusedCode, access: Access, at: Integer, values: readonly Vector[]): void {
   const narrow = access.dtype === 'i8' ? i8x16.narrowI16x8S : i8x16.narrowI16x8U
   for (let u = 0; u < values.length; u += 2) {
     const halves = code.keep(
-      i16x8.narrowI32x4S(toStorage(access.dtype, values[u]!), toStorage(access.dtype, values[u + 1]!)),
+      i16x8.narrowI32x4S(toStorage(code, access.dtype, values[u]!), toStorage(code, access.dtype, values[u + 1]!)),
     )
     code.fn.storeLane(64, at, narrow(halves, halves), 0, 4 * u)
   }
 }
 
-/** Masks become 0 and 1. */
-const toStorage = (dtype: DType, value: Vector): Vector => (dtype === 'bool' ? i32x4.shrU(value, 31) : value)
+function storeHalfVectors(code: FusedCode, access: Access, at: Integer, values: readonly Vector[]): void {
+  const bits = values.map((value) => toStorage(code, access.dtype, value))
+  for (let u = 0; u < bits.length; u += 2) {
+    const pair = code.keep(i16x8.narrowI32x4U(bits[u]!, bits[u + 1] ?? code.integer(0)))
+    if (u + 1 < bits.length) code.fn.store('v128', at, pair, 8 * u)
+    else code.fn.storeLane(64, at, pair, 0, 8 * u)
+  }
+}
+
+/** Formats that stand in lanes otherwise than in memory. */
+const isEncoded = (dtype: DType): boolean => dtype === 'bool' || isHalf(dtype)
+
+/** Lanes as they are computed with: masks, and floats of 32 bits. */
+function fromStorage(code: FusedCode, dtype: DType, bits: Vector): Vector {
+  if (dtype === 'bool') return i32x4.ne(bits, code.integer(0))
+  return isHalf(dtype) ? decodeHalf(code.math, dtype, bits) : bits
+}
+
+/** Lanes as their low bits go to memory: masks become 0 and 1, floats are rounded to 16 bits. */
+function toStorage(code: FusedCode, dtype: DType, value: Vector): Vector {
+  if (dtype === 'bool') return i32x4.shrU(value, 31)
+  return isHalf(dtype) ? encodeHalf(code.math, dtype, value) : value
+}
 
 function countBlock(code: FusedCode, position: number, base: Integer, { count, index }: Block): Vector[] {
   const { dtype } = code.body.accesses[position]!
@@ -233,6 +277,7 @@ function countBlock(code: FusedCode, position: number, base: Integer, { count, i
 
 /** A 32-bit integer cast to a format. */
 function fromCounter(code: FusedCode, dtype: DType, value: Vector): Vector {
+  if (isHalf(dtype)) return roundToHalf(code.math, dtype, f32x4.convertI32x4S(value))
   switch (dtype) {
     case 'f32':
       return f32x4.convertI32x4S(value)

@@ -1,5 +1,6 @@
 import type { DType } from '@tessera/core'
 import { f32x4, i32x4, v128 } from '../assembler/index.ts'
+import { decodeHalf, encodeHalf, type HalfFormat, roundToHalf } from '../math/index.ts'
 import { usesRelaxedSimd } from '../variant.ts'
 import type { ComputeValue, LoweredOp } from './body.ts'
 import type { FusedCode, Vector } from './code.ts'
@@ -11,12 +12,20 @@ export type LaneKind = 'float' | 'signed' | 'unsigned' | 'mask'
 
 const laneKinds: Partial<Record<DType, LaneKind>> = {
   f32: 'float',
+  // Computed as f32; rounded when they are stored, cast or compared.
+  f16: 'float',
+  bf16: 'float',
   i32: 'signed',
   i8: 'signed',
   u32: 'unsigned',
   u8: 'unsigned',
   bool: 'mask',
 }
+
+/** The formats that this backend computes with. */
+export const wasmFormats: readonly DType[] = Object.keys(laneKinds) as DType[]
+
+export const isHalf = (dtype: DType): dtype is HalfFormat => dtype === 'f16' || dtype === 'bf16'
 
 /** The lanes of a format, or `undefined` for one that this backend cannot compute with. */
 export const laneKindOf = (dtype: DType): LaneKind | undefined => laneKinds[dtype]
@@ -27,7 +36,9 @@ export function computeLanes(code: FusedCode, value: ComputeValue, args: readonl
   const [a, b, c] = args as [Vector, Vector, Vector]
   if (op === 'where') return selectLanes(code, a, b, c)
   if (op === 'cast') return castLanes(code, a, from, dtype)
-  if (op === 'bitcast') return wrapLanes(a, dtype)
+  if (op === 'bitcast') return bitcastLanes(code, a, from, dtype)
+  const isComparison = dtype === 'bool' && isHalf(from)
+  if (isComparison) return floatOperation(code, value, roundHalf(code, a, from), roundHalf(code, b, from))
   switch (laneKindOf(from)) {
     case 'float':
       return floatOperation(code, value, a, b)
@@ -36,6 +47,16 @@ export function computeLanes(code: FusedCode, value: ComputeValue, args: readonl
     default:
       return integerOperation(code, value, a, b)
   }
+}
+
+/** Kept, because operations may use their arguments twice. */
+function roundHalf(code: FusedCode, value: Vector, dtype: HalfFormat): Vector {
+  return code.keep(roundToHalf(code.math, dtype, value))
+}
+
+function bitcastLanes(code: FusedCode, value: Vector, from: DType, to: DType): Vector {
+  if (isHalf(from) && isHalf(to)) return decodeHalf(code.math, to, encodeHalf(code.math, from, value))
+  return wrapLanes(value, to)
 }
 
 /** Lanes of `a` where the mask is set, of `b` elsewhere. */
@@ -190,6 +211,8 @@ function castLanes(code: FusedCode, value: Vector, from: DType, to: DType): Vect
   if (from === to) return value
   const source = laneKindOf(from)!
   const target = laneKindOf(to)!
+  if (isHalf(to)) return roundToHalf(code.math, to, castLanes(code, value, from, 'f32'))
+  if (isHalf(from) && to === 'f32') return value
   if (source === 'mask') return target === 'float' ? v128.and(value, code.float(1)) : i32x4.shrU(value, 31)
   if (target === 'mask') return source === 'float' ? f32x4.ne(value, code.float(0)) : i32x4.ne(value, code.integer(0))
   if (target === 'float') return from === 'u32' ? f32x4.convertI32x4U(value) : f32x4.convertI32x4S(value)

@@ -3,6 +3,7 @@ import type { NestAxis } from './axes.ts'
 import { type LoweredBody, variesInner } from './body.ts'
 import { generatedArguments } from './generate.ts'
 import { addLoopAxis, type LoopAxis } from './loops.ts'
+import { laneKindOf } from './operations.ts'
 import { valueWeight } from './weights.ts'
 import { Words } from './words.ts'
 
@@ -38,7 +39,7 @@ export function commonWords(body: LoweredBody): Words {
   const words = new Words()
   words.integer('innerExtent', body.inner.extent)
   body.constants.forEach(({ value, dtype }, index) => {
-    if (dtype === 'f32') words.float(`constant${index}`, value)
+    if (laneKindOf(dtype) === 'float') words.float(`constant${index}`, value)
     else words.integer(`constant${index}`, dtype === 'bool' ? (value ? -1 : 0) : value)
   })
   body.accesses.forEach((access, position) => {

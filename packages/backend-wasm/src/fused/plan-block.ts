@@ -83,7 +83,9 @@ function blockFunction(
 ): WasmFunction {
   const batches = axes.slice(0, -1)
   const rowAxis = axes.at(-1)!
-  return generatedFunction(`block|${structure}`, body, words, (code, bases) => {
+  // Which of the operands holds the part of a unit only is told by nothing else.
+  const parts = body.accesses.flatMap(({ argument }, access) => (argument?.kind === 'threadScratch' ? [access] : []))
+  return generatedFunction(`block|${parts.join()}|${structure}`, body, words, (code, bases) => {
     const { fn } = code
     const { unit } = fn.parameters
     const perBatch = fn.local('i32', 'perBatch', code.word('unitsPerBatch'))

@@ -1,10 +1,13 @@
-import type { FusedBody, Operand } from '@tessera/core'
+import type { DType, FusedBody, Operand } from '@tessera/core'
 import type { WasmCallPlan } from '../program/contract.ts'
 import { type LoweredBody, lowerBody, type PlacedOperand, structureOf, variesMiddle, variesOuter } from './body.ts'
 import { emitColumn } from './column.ts'
 import { generatedFunction } from './generate.ts'
 import { addLoopAxis } from './loops.ts'
 import { assemble, chooseVectors, commonWords, countAxis, countOf, loopAxes, type Part, roundUp } from './parts.ts'
+
+/** Partial results take four bytes each, so that none is rounded before the end. */
+const partialFormats: Partial<Record<DType, DType>> = { i8: 'i32', u8: 'u32', f16: 'f32', bf16: 'f32' }
 
 /** Rows of a column reduction that are added up in one go, unless that makes too many results to join. */
 const columnRows = 256
@@ -42,7 +45,7 @@ export function planColumn(
     const place = { kind: 'sharedScratch', byteOffset: scratchBytes } as const
     scratchBytes += 4 * roundUp(kept * chunks, 16)
     const strides = keptStrides(body.domain, isReduced)
-    const dtype = operand.dtype === 'i8' ? 'i32' : operand.dtype === 'u8' ? 'u32' : operand.dtype
+    const dtype = partialFormats[operand.dtype] ?? operand.dtype
     const partial: PlacedOperand = {
       buffer: -1 - store,
       dtype,
@@ -132,8 +135,8 @@ function joinPart(
     reducedStart: 0,
     reducedEnd: 1,
     instructions: [
-      { kind: 'load', input: 0, dtype: reduction.dtype },
-      { kind: 'reduce', op: reduction.op, argument: 0, dtype: reduction.dtype },
+      { kind: 'load', input: 0, dtype: partial.dtype },
+      { kind: 'reduce', op: reduction.op, argument: 0, dtype: partial.dtype },
     ],
     stores: [1],
   }

@@ -5,11 +5,13 @@ import {
   convolutionBackwardInputKernel,
   convolutionKernel,
 } from './convolution/index.ts'
+import { cumulativeKernel } from './cumulative.ts'
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
 import { matmulKernel } from './matmul.ts'
 import { quantizedMatmulKernel } from './quantized-matmul.ts'
 import { scatterKernel } from './scatter.ts'
+import { argSortKernel } from './sort.ts'
 
 /** The kernels that come with the backend: one for each op that schedules are made of, and for ops worth taking as a whole. */
 export const wasmKernels: readonly Kernel[] = [
@@ -23,4 +25,6 @@ export const wasmKernels: readonly Kernel[] = [
   attentionKernel,
   attentionBackwardKernel,
   quantizedMatmulKernel,
+  cumulativeKernel,
+  argSortKernel,
 ]

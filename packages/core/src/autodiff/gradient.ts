@@ -1,7 +1,7 @@
 import { TesseraError } from '../errors.ts'
 import { add, concatenate, outputOf } from '../graph/build.ts'
 import { isFloat } from '../graph/format.ts'
-import type { Node } from '../graph/node.ts'
+import { formatSpec, type Node } from '../graph/node.ts'
 import type { OpAttributes, PrimitiveName } from '../graph/operations.ts'
 import { isPrimitive } from '../graph/primitives.ts'
 import type { VjpContext } from '../plugin/contract.ts'
@@ -86,7 +86,7 @@ export function inputGradients(
   const { definition, inputs, attributes } = node
   const outputs = node.outputs.map((_, i) => outputOf(node, i))
   const context: VjpContext = { attributes, inputs, outputs, cotangents, needs }
-  if (definition.vjp) return definition.vjp(context)
+  if (definition.vjp) return checked(node, definition.vjp(context))
   if (isPrimitive(node.op)) {
     if (!isFloat(node.dtype)) return []
     type AnyRule = (gradient: Node, context: VjpContext & { readonly output: Node }) => readonly (Node | undefined)[]
@@ -99,6 +99,19 @@ export function inputGradients(
     )
   }
   return gradients(definition.lower(inputs, attributes), cotangents, inputs)
+}
+
+/** Gradients of an op's own rule: each has the shape and format of its input. */
+function checked(node: Node, found: readonly (Node | undefined)[]): readonly (Node | undefined)[] {
+  found.forEach((gradient, i) => {
+    const input = node.inputs[i]
+    if (!gradient || !input || formatSpec(gradient) === formatSpec(input)) return
+    throw new TesseraError(
+      'OP_DEFINITION',
+      `${node.op}: vjp gave a gradient ${formatSpec(gradient)} for input ${i}, which is ${formatSpec(input)}. Sum or cast it to that.`,
+    )
+  })
+  return found
 }
 
 /** Sum of the gradients that reach a node. Gradients of slices that tile the node are put together instead of added up. */

@@ -1,8 +1,16 @@
 import { TesseraError } from '../errors.ts'
-import { outputOf } from '../graph/build.ts'
+import { cast, matmul, outputOf } from '../graph/build.ts'
+import { formatOf, isFloat } from '../graph/format.ts'
 import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 import type { OpAttributes } from '../graph/operations.ts'
 import { isPrimitive } from '../graph/primitives.ts'
+
+const isNarrow = ({ dtype }: Node): boolean => isFloat(dtype) && formatOf(dtype).bits < 32
+
+/** A product of narrow floats in f32, as they are accumulated anyway. */
+function widened([a, b]: [Node, Node]): Node {
+  return cast(matmul(cast(a, 'f32'), cast(b, 'f32')), a.dtype)
+}
 
 /**
  * Replaces ops by their definitions until only primitives are left, and ops that a kernel takes as a whole. Gradients are
@@ -25,6 +33,7 @@ export function lower(graph: Graph, hasKernel: (node: Node) => boolean): Graph {
     if (node.op === 'stopGradient') return [inputs[0]!]
     const same = inputs.every((input, i) => input === node.inputs[i])
     const rebuilt = same ? node : createNode(node.definition, inputs, node.attributes)
+    if (node.op === 'matmul' && isNarrow(node) && !hasKernel(rebuilt)) return [widened(inputs as [Node, Node])]
     if (isPrimitive(node.op) || hasKernel(rebuilt)) return rebuilt.outputs.map((_, i) => outputOf(rebuilt, i))
     if (!node.definition.lower) {
       throw new TesseraError(

@@ -17,6 +17,8 @@ export interface TestRunner {
 export interface Capabilities {
   /** Formats that programs may load, compute and store. f32, i32, u32 and bool by default. */
   readonly formats: readonly DType[]
+  /** Formats that `matmul` takes. Programs never ask for 16-bit ones where they are missing: products are widened. All floats by default. */
+  readonly products: readonly DType[]
   /** NaN and infinities behave as IEEE 754 says. True by default. */
   readonly nonFinite: boolean
   /** Numbers below 2^-126 are kept, not flushed to zero. True by default. */
@@ -25,6 +27,7 @@ export interface Capabilities {
 
 export const defaultCapabilities: Capabilities = {
   formats: ['f32', 'i32', 'u32', 'bool'],
+  products: ['f32', 'f16', 'bf16', 'f64'],
   nonFinite: true,
   denormals: true,
 }

@@ -65,6 +65,17 @@ export function epilogueSuite(context: SuiteContext): void {
         await check(builder, [...values, normals(random, n), normals(random, count * m * n)], 4, scale)
       })
 
+      context.it(`${name}: the result after another operand`, async (random) => {
+        const builder = new ProgramBuilder()
+        const { own, values } = operands(builder, random)
+        const [residual, output] = [builder.input('f32', shape), builder.output('f32', shape)]
+        builder.callThen('matmul', {}, own, { shape }, (body, result) => {
+          const first = body.load(residual)
+          body.store(output, body.compute('add', first, result))
+        })
+        await check(builder, [...values, normals(random, count * m * n)], 2, scale)
+      })
+
       context.it(
         `${name}: the result as well, a factor for each row, transposed operands and outputs`,
         async (random) => {

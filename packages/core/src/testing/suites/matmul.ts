@@ -1,3 +1,4 @@
+import type { DType } from '../../graph/format.ts'
 import type { Shape } from '../../graph/shape.ts'
 import { broadcastView, permuteView, sliceView, type View } from '../../graph/view.ts'
 import type { Operand } from '../../schedule/program.ts'
@@ -152,7 +153,8 @@ export function matmulSuite(context: SuiteContext): void {
       )
     })
 
-    for (const dtype of (['f16', 'bf16', 'f64'] as const).filter((name) => context.formats.includes(name))) {
+    const takes = (name: DType) => context.formats.includes(name) && context.products.includes(name)
+    for (const dtype of (['f16', 'bf16', 'f64'] as const).filter(takes)) {
       context.it(`matrices of ${dtype}`, async (random) => {
         const builder = new ProgramBuilder()
         const [a, b] = [builder.input(dtype, [17, 33]), builder.input(dtype, [33, 9])]

@@ -1,0 +1,41 @@
+/**
+ * Where mistakes are reported: at the call that made them. Frames of this package at the top of a stack are cut off, so that the first one
+ * is the caller's line, also inside of `jit`, a transform or a definition.
+ */
+
+/** The folder of this package's code as it stands in stack frames; `undefined` where it has been bundled with its user's. */
+const folder = folderOf(import.meta.url)
+
+function folderOf(url: unknown): string | undefined {
+  const path = typeof url === 'string' ? /^[a-z]+:\/\/[^/]*(\/.*\/core\/(?:src|dist)\/)/.exec(url)?.[1] : undefined
+  return path && decodeURI(path)
+}
+
+const hasPlace = (frame: string): boolean => /:\d+:\d+\)?$/.test(frame)
+/** Built-in functions, such as `Array.map`, have no place; they stand between frames of this package. */
+const isOwn = (frame: string): boolean => !hasPlace(frame) || (frame.includes(folder!) && !/\.test\.[jt]s/.test(frame))
+
+/** The deepest chain of calls inside this package, and some of the caller's. */
+const frames = 64
+
+/**
+ * Cuts the frames of this package off the top of an error's stack. Gives the place of the first other one, `file:line:column`, where the
+ * stack tells.
+ */
+export function startAtCaller(error: Error): string | undefined {
+  if (!folder) return undefined
+  const host = Error as { stackTraceLimit?: number; captureStackTrace?(target: object): void }
+  const limit = host.stackTraceLimit
+  if (host.captureStackTrace && limit !== undefined && limit > 0) {
+    host.stackTraceLimit = frames
+    host.captureStackTrace(error)
+    host.stackTraceLimit = limit
+  }
+  const lines = (error.stack ?? '').split('\n')
+  // V8 puts name and message in front of the frames.
+  const first = lines.findIndex((line) => /^\s+at |@.+:\d+:\d+$/.test(line))
+  const caller = first < 0 ? -1 : lines.findIndex((line, i) => i >= first && !isOwn(line))
+  if (caller < 0) return undefined
+  error.stack = [...lines.slice(0, first), ...lines.slice(caller, caller + (limit ?? frames))].join('\n')
+  return /((?:[a-z]+:\/\/)?\/[^()]*:\d+:\d+|[^\s()@]+:\d+:\d+)\)?$/.exec(lines[caller]!)?.[1]
+}
