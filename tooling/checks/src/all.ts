@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { checkConsumer } from './consumer.ts'
+import { checkCoverage } from './coverage.ts'
 import { checkDependencies } from './dependencies.ts'
 import { checkDocumentation } from './documentation.ts'
 import { checkExamples } from './examples.ts'
@@ -20,6 +21,7 @@ const checks: readonly Check[] = [
   { name: 'dependencies', run: checkDependencies },
   { name: 'lines', run: checkLineBudget },
   { name: 'exports', run: checkExports },
+  { name: 'coverage', run: checkCoverage },
   { name: 'unused', run: checkUnused },
   { name: 'docs', run: checkDocumentation },
   { name: 'sizes', run: checkSizes },

@@ -12,7 +12,7 @@ export {
   mapRows,
   reduceElements,
 } from './operations/host.ts'
-export { opTests } from './operations/index.ts'
+export { opTests, untestedOps } from './operations/index.ts'
 export {
   awkwardShapes,
   type OpCase,

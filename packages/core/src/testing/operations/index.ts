@@ -5,6 +5,7 @@ import { elementwiseTests } from './tables/elementwise.ts'
 import { indexingTests } from './tables/indexing.ts'
 import { linearAlgebraTests } from './tables/linear-algebra.ts'
 import { movementTests } from './tables/movement.ts'
+import { networkTests } from './tables/networks.ts'
 import { reductionTests } from './tables/reductions.ts'
 import { sequenceTests } from './tables/sequences.ts'
 
@@ -18,4 +19,7 @@ export const opTests: readonly OpTest[] = [
   ...indexingTests,
   ...linearAlgebraTests,
   ...decompositionTests,
+  ...networkTests,
 ]
+
+export { untestedOps } from './untested.ts'
