@@ -52,6 +52,17 @@ describe('tessera-gpt train', () => {
   })
 
   it(
+    'trains with sparse attention and recomputed blocks, and compares them with dense attention',
+    async () => {
+      const options = ['--attention', 'strided:4', '--recompute', '--steps', '2', '--samples', '0']
+      const sparse = await runProgram(['train', ...tiny, '--data', data, ...options, '--out', join(folder, 'sparse')])
+      expect(sparse).toMatchObject({ code: 0 })
+      expect(sparse.stdout).toMatch(/Attention: strided 4: 164 scores a sequence, dense 272/)
+    },
+    timeout,
+  )
+
+  it(
     'saves at Ctrl-C, and goes on so that it ends exactly like a run that was not stopped',
     async () => {
       const options = [

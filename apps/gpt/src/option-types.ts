@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { type AttentionChoice, attentionChoice } from './attention.ts'
 import { type TokenizerChoice, tokenizerChoice } from './tokenizers.ts'
 
 /** Makes a reader of numbers within bounds, for commander. */
@@ -20,6 +21,14 @@ export const share = numberReader('a number above 0 and at most 1', (x) => x > 0
 export function tokenizerName(text: string): TokenizerChoice {
   try {
     return tokenizerChoice(text)
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+export function attentionKind(text: string): AttentionChoice {
+  try {
+    return attentionChoice(text)
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message)
   }

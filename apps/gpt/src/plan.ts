@@ -48,6 +48,8 @@ const settled: readonly (keyof PlanOptions)[] = [
     'biases',
     'dropout',
     'initialDeviation',
+    'attention',
+    'recompute',
     'tokenizer',
     'batch',
     'seed',

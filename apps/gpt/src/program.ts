@@ -1,9 +1,11 @@
 import { Command, Option } from 'commander'
+import { attentionChoices } from './attention.ts'
 import { evaluateCommand, partNames } from './commands/evaluate.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { trainCommand } from './commands/train.ts'
 import {
   append,
+  attentionKind,
   fraction,
   notNegative,
   positive,
@@ -36,6 +38,8 @@ function trainProgram(): Command {
     .option('--biases', 'linear layers and norms with biases')
     .option('--no-biases', 'without')
     .option('--dropout <share>', 'share of activations dropped', fraction)
+    .option('--attention <kind>', attentionChoices, attentionKind)
+    .option('--recompute', 'compute the inside of blocks again in the backward pass: memory for time')
     .option('--initial-deviation <number>', 'of the first weights of linear layers', positive)
     .option(
       '--tokenizer <kind>',

@@ -1,4 +1,5 @@
 import { type GptOptions, type GptPreset, gptPreset, gptPresetNames } from '@tessera/models-gpt'
+import { type AttentionChoice, attentionLayers } from './attention.ts'
 import { type TokenizerChoice, tokenizerChoice } from './tokenizers.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -120,6 +121,8 @@ export interface RecipeOptions extends Partial<Omit<Recipe, 'preset'>> {
   readonly biases?: boolean
   readonly dropout?: number
   readonly initialDeviation?: number
+  readonly attention?: AttentionChoice
+  readonly recompute?: boolean
 }
 
 /** The preset with what the command line says instead. */
@@ -144,13 +147,16 @@ export function resolveRecipe(options: RecipeOptions): { readonly model: ModelSi
   checkRecipe(recipe)
   const resized = options.width !== undefined || options.heads !== undefined
   const { headWidth, ...sizes } = preset.model
+  const [heads, blockSize] = [options.heads ?? sizes.heads, options.block ?? sizes.blockSize]
   const model: ModelSizes = {
     ...sizes,
     ...(headWidth !== undefined && !resized && { headWidth }),
     layers: options.layers ?? sizes.layers,
-    heads: options.heads ?? sizes.heads,
+    heads,
     width: options.width ?? sizes.width,
-    blockSize: options.block ?? sizes.blockSize,
+    blockSize,
+    ...(options.attention && { attention: attentionLayers(options.attention, blockSize, heads) }),
+    ...(options.recompute && { recompute: true }),
     biases: options.biases ?? sizes.biases ?? true,
     dropout: options.dropout ?? sizes.dropout ?? 0,
     // What one weight adds up over the width stays the same at other widths than the preset's.

@@ -21,8 +21,10 @@ export async function openRuntime({ backend = 'wasm', variant, threads }: Runtim
     return createRuntime({ use: [webgpu()] })
   }
   const { wasm } = await import('@tessera/backend-wasm')
+  const { sparseAttentionWasm } = await import('@tessera/kernel-sparse-attention/wasm')
   const runtime = await createRuntime({
     use: [
+      sparseAttentionWasm(),
       wasm({
         ...(variant === undefined || variant === 'wide' ? { wide: true } : { variant }),
         ...(threads !== undefined && { threads }),

@@ -3,6 +3,7 @@ export type { SparseAttentionAttributes, SparseAttentionOptions } from './op.ts'
 export { sparseAttention, sparseAttentionBackwardOp, sparseAttentionCachedOp, sparseAttentionOp } from './op.ts'
 export { checkPattern } from './patterns/check.ts'
 export { type DrawPatternOptions, drawPattern } from './patterns/draw.ts'
+export { fitted } from './patterns/fitted.ts'
 export type {
   BlockPattern,
   ConvolutionPattern,

@@ -15,6 +15,8 @@ export {
   type GptOptions,
   gptConfiguration,
   gptConfigurationFromJSON,
+  headPatterns,
+  type LayerAttention,
 } from './gpt/configuration.ts'
 export { CausalSelfAttention, FeedForward, Gpt, GptBlock, type GptCache, type LayerCache } from './gpt/model.ts'
 export { countParameters, gptParameterShapes } from './gpt/parameters.ts'

@@ -2,6 +2,7 @@ import type { Runtime } from '@tessera/core'
 import { countParameters, generateText, gptMetadata } from '@tessera/models-gpt'
 import { type JsonValue, type TrainingResult, train } from '@tessera/nn'
 import { abortOnInterrupt, checkpointFile, terminalProgress, writeLossCurve } from '@tessera/nn/node'
+import { attentionCost, describeAttention, estimateDenseStep, isSparse } from '../attention.ts'
 import { gptLoss, toTensors } from '../batches.ts'
 import { memoryWatch, peakMemoryBytes, type ResidentMemory } from '../memory.ts'
 import { type PlanOptions, planNewRun, planResumedRun, type RunPlan } from '../plan.ts'
@@ -36,7 +37,7 @@ export async function trainCommand(options: TrainCommandOptions): Promise<void> 
       lossName: 'loss (nats a token)',
     })
     await writeJson(options.json, figuresOf(plan, result, runtime, seconds, memory.resident))
-    console.log(describeResult(plan, result, seconds))
+    console.log(describeResult(plan, result, seconds, runtime))
     if (result.interrupted) process.exitCode = interruptedExitCode
     else if (options.samples > 0) console.log(await sampleText(plan, options.samples))
     console.log(nextCommand(plan, result))
@@ -84,11 +85,17 @@ function describePlan({ recipe, corpus, tokenizer, model, folder, start }: RunPl
       `${tokenizer.name} tokenizer of ${tokenizer.vocabularySize.toLocaleString('en')} tokens`,
     `Steps: ${start.step > 0 ? `${start.step} made, ` : ''}${recipe.steps.toLocaleString('en')} of ${recipe.batch} × ${blockSize} tokens, seed ${recipe.seed}, ` +
       `on ${describeRuntime(runtime)}`,
+    ...(isSparse(model.configuration) ? [describeAttention(model.configuration, recipe.batch)] : []),
     `Folder: ${folder.path}  (Ctrl-C saves and stops)\n`,
   ].join('\n')
 }
 
-function describeResult({ recipe, folder }: RunPlan, result: TrainingResult, seconds: number): string {
+function describeResult(
+  { recipe, folder, model }: RunPlan,
+  result: TrainingResult,
+  seconds: number,
+  runtime: Runtime,
+): string {
   const { validationLoss, millisecondsPerStep, tokensPerSecond } = result
   const loss =
     validationLoss === undefined
@@ -100,6 +107,12 @@ function describeResult({ recipe, folder }: RunPlan, result: TrainingResult, sec
   return [
     `\nValidation loss: ${loss}, after ${result.step} of ${recipe.steps} steps in ${seconds.toFixed(0)} s`,
     `Speed: ${speed}`,
+    ...(isSparse(model.configuration) && !Number.isNaN(millisecondsPerStep)
+      ? [
+          `Beside dense attention: about ${estimateDenseStep(model.configuration, recipe.batch, millisecondsPerStep, runtime).toFixed(1)} ms a step (estimate); ` +
+            `memory of the device at most ${(runtime.device.memory().peakBytes / 2 ** 20).toFixed(0)} MiB`,
+        ]
+      : []),
     `Written: ${folder.checkpoint}, ${folder.lossCurve}`,
   ].join('\n')
 }
@@ -149,6 +162,7 @@ function figuresOf(
     variant: runtime.device.variant,
     threads: runtime.device.threads,
     configuration: model.configuration,
+    attention: attentionCost(model.configuration, recipe.batch),
     recipe,
     tokenizer: { name: tokenizer.name, vocabularySize: tokenizer.vocabularySize },
     data: { path: corpus.path ?? null, characters: corpus.text.length, fingerprint: corpus.fingerprint },

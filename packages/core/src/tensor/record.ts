@@ -66,8 +66,9 @@ function capturedBy(outputs: readonly Node[], parameters: ReadonlySet<Node>, sta
     const node = stack.pop()!
     if (seen.has(node) || parameters.has(node)) continue
     seen.add(node)
-    if (isConstant(node)) continue
+    // A constant from before may be a parameter that has not been trained yet.
     if (node.id < start || node.op === 'leaf') captured.push(node)
+    else if (isConstant(node)) continue
     else stack.push(...node.inputs)
   }
   return captured.sort((a, b) => a.id - b.id)

@@ -1,3 +1,5 @@
+// Type aliases, not interfaces: so patterns are JSON values by type, as configurations in checkpoints are.
+
 /**
  * Which keys a query sees. Positions count from 0; `i` is a query's and `j` a key's, and `j ≤ i` always holds unless a pattern says otherwise.
  * Every pattern lets a query see itself.
@@ -12,12 +14,12 @@ export type SparsePattern =
   | BlockPattern
 
 /** All keys up to the query. */
-export interface DensePattern {
+export type DensePattern = {
   readonly kind: 'dense'
 }
 
 /** The last `window` keys, the query's own among them: GPT-3's banded layers. */
-export interface LocalPattern {
+export type LocalPattern = {
   readonly kind: 'local'
   readonly window: number
 }
@@ -26,7 +28,7 @@ export interface LocalPattern {
  * Child et al. 2019, section 4.2: the last `stride` keys, the query's own among them (one fewer than in the paper's formula, as in its released
  * code), and every key a multiple of `stride` before it. `part` takes one of the two, for heads or layers of their own.
  */
-export interface StridedPattern {
+export type StridedPattern = {
   readonly kind: 'strided'
   readonly stride: number
   readonly part: 'both' | 'window' | 'column'
@@ -37,7 +39,7 @@ export interface StridedPattern {
  * the last ones, or, for other heads, those `subBlock · summary` cells before. `part` takes one of the two; `summary` alone sees the query's own
  * key as well, so that early queries see something.
  */
-export interface FixedPattern {
+export type FixedPattern = {
   readonly kind: 'fixed'
   readonly block: number
   readonly summary: number
@@ -49,14 +51,14 @@ export interface FixedPattern {
  * DALL·E's masks (Ramesh et al. 2021, appendix B.1): `text` positions that are causal among themselves, then an image in raster order that
  * sees all text. `row`: the last `width` keys besides its own, so the last of them is the one above. `column`: the keys above.
  */
-export interface RasterPattern {
+export type RasterPattern = {
   readonly kind: 'row' | 'column'
   readonly text: number
   readonly width: number
 }
 
 /** As `RasterPattern`: the keys of a `size` × `size` window around the query that come before it, by raster offsets. */
-export interface ConvolutionPattern {
+export type ConvolutionPattern = {
   readonly kind: 'convolution'
   readonly text: number
   readonly width: number
@@ -64,7 +66,7 @@ export interface ConvolutionPattern {
 }
 
 /** Blocks of `size` × `size`: line `a` of the mask has a `1` at place `b` where queries of block `a` see keys of block `b`. */
-export interface BlockPattern {
+export type BlockPattern = {
   readonly kind: 'blocks'
   readonly size: number
   readonly mask: readonly string[]

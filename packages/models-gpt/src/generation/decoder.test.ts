@@ -1,4 +1,5 @@
 import { randomKey, tensor } from '@tessera/core'
+import { banded, fixedHeads, strided } from '@tessera/kernel-sparse-attention'
 import { describe, expect, it } from 'vitest'
 import { gptConfiguration } from '../gpt/configuration.ts'
 import { Gpt } from '../gpt/model.ts'
@@ -40,6 +41,22 @@ describe('GptDecoder', () => {
     }
     expect(decoder.compilations).toBe(1)
     expect(decoder.length).toBe(24)
+  })
+
+  it('gives them with sparse attention, for texts shorter and longer than its patterns', async () => {
+    const attention = [fixedHeads(6, 2, 2), banded(5), strided(4)]
+    const sparse = new Gpt(gptConfiguration({ ...configuration, layers: 3, attention }), randomKey(3))
+    for (const part of [sparse.tokenEmbedding, sparse.positionEmbedding])
+      part.weight = part.weight.multiply(20).realize()
+    for (const length of [3, 24]) {
+      const tokens = text.slice(0, length)
+      const full = (await sparse.forward(tensor(Int32Array.from(tokens), [1, length])).data()) as Float32Array
+      const decoder = new GptDecoder(sparse)
+      for (let position = 0; position < length; position++) {
+        const [logits] = await decoder.append([[tokens[position]!]])
+        expectClose(logits!, full.slice(position * 11, (position + 1) * 11))
+      }
+    }
   })
 
   it('reads prompts of any length in pieces, and goes on token by token', async () => {

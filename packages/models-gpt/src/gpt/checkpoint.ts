@@ -24,7 +24,10 @@ export interface GptWithTokenizer {
  * ```
  */
 export function gptMetadata({ model, tokenizer }: GptWithTokenizer): Record<'configuration' | 'tokenizer', JsonValue> {
-  return { configuration: { ...model.configuration }, tokenizer: tokenizer.toJSON() as JsonValue }
+  return {
+    configuration: { ...model.configuration },
+    tokenizer: tokenizer.toJSON() as JsonValue,
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { fixed, local, strided } from '@tessera/kernel-sparse-attention'
 import { describe, expect, it } from 'vitest'
 import { type GptOptions, gptConfiguration, gptConfigurationFromJSON } from './configuration.ts'
 
@@ -13,6 +14,8 @@ describe('gptConfiguration', () => {
       feedForwardRatio: 4,
       layerNormEpsilon: 1e-5,
       initialDeviation: 0.02,
+      attention: [{ kind: 'dense' }],
+      recompute: false,
     })
   })
 
@@ -35,6 +38,10 @@ describe('gptConfiguration', () => {
     [{ feedForwardRatio: 0.7 }, 'feedForwardRatio 0.7 times width 64 must be a whole number'],
     [{ layerNormEpsilon: 0 }, 'layerNormEpsilon must lie between 0 and 1, got 0'],
     [{ initialDeviation: -1 }, 'initialDeviation must lie between 0 and 10, got -1'],
+    [{ attention: [] }, 'attention must be a list of patterns that the layers take in turn, got []'],
+    [{ attention: [[local(2), local(3), local(4)]] }, '4 heads do not divide among 3 patterns of attention'],
+    [{ attention: [strided(0)] }, 'stride is 0; it must be an integer of at least 1'],
+    [{ attention: [fixed(4, 5)] }, '5 summary cells do not fit a block of 4'],
   ])('refuses %j', (changes, message) => {
     expect(() => gptConfiguration({ ...small, ...changes })).toThrow(message)
   })
@@ -52,6 +59,8 @@ describe('gptConfigurationFromJSON', () => {
     [{}, 'layers must be a whole number'],
     [{ ...small, heads: '4' }, 'heads must be a whole number from 1 to 2147483647, got "4"'],
     [{ ...small, biases: 1 }, 'biases must be true or false, got 1'],
+    [{ ...small, attention: [{ kind: 'spiral' }] }, 'attention has an unknown pattern {"kind":"spiral"}'],
+    [{ ...small, recompute: 1 }, 'recompute must be true or false, got 1'],
     [{ ...small, dropout: '0' }, 'dropout must be at least 0 and below 1, got "0"'],
   ])('refuses %j', (json, message) => {
     expect(() => gptConfigurationFromJSON(json)).toThrow(message)

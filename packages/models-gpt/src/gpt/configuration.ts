@@ -1,4 +1,8 @@
 import { TesseraError } from '@tessera/core'
+import { checkPattern, dense, fitted, type SparsePattern } from '@tessera/kernel-sparse-attention'
+
+/** How a layer attends: one pattern for all heads, or one for each head of a cycle. */
+export type LayerAttention = SparsePattern | readonly SparsePattern[]
 
 /** The sizes of a GPT. Make one with {@link gptConfiguration}, which checks it and fills in what is left out. */
 export interface GptConfiguration {
@@ -28,6 +32,10 @@ export interface GptConfiguration {
    * faster with more.
    */
   readonly initialDeviation: number
+  /** Patterns of attention that the layers take in turn. */
+  readonly attention: readonly LayerAttention[]
+  /** Whether the backward pass computes the inside of each block again instead of keeping it (Chen et al. 2016). */
+  readonly recompute: boolean
 }
 
 /** What {@link gptConfiguration} takes: sizes that every model needs, and the rest if it is not as in GPT-2. */
@@ -42,7 +50,7 @@ const sizes = ['layers', 'heads', 'width', 'headWidth', 'blockSize', 'vocabulary
 
 /**
  * A checked configuration. Left out: `headWidth` is `width / heads`, biases are on, dropout is 0, `feedForwardRatio` 4
- * `layerNormEpsilon` 1e-5 and `initialDeviation` 0.02, as in GPT-2 (Radford et al. 2019, section 2.3).
+ * `layerNormEpsilon` 1e-5 and `initialDeviation` 0.02, as in GPT-2 (Radford et al. 2019, section 2.3), and every layer attends densely.
  *
  * @throws TesseraError `GPT_CONFIGURATION` for sizes that are not positive integers or do not fit each other
  * @example
@@ -65,6 +73,8 @@ export function gptConfiguration(options: GptOptions): GptConfiguration {
     feedForwardRatio: options.feedForwardRatio ?? 4,
     layerNormEpsilon: options.layerNormEpsilon ?? 1e-5,
     initialDeviation: options.initialDeviation ?? 0.02,
+    attention: options.attention ?? [dense()],
+    recompute: options.recompute ?? false,
   }
   check(configuration, options.headWidth !== undefined)
   return configuration
@@ -112,6 +122,39 @@ function check(configuration: GptConfiguration, headWidthGiven: boolean): void {
   if (!(typeof initialDeviation === 'number' && initialDeviation > 0 && initialDeviation < 10)) {
     fail(`initialDeviation must lie between 0 and 10, got ${shown(initialDeviation)}.`)
   }
+  checkAttention(configuration)
+}
+
+/** Patterns come from files as well. Those that are larger than the text are fitted to it. */
+function checkAttention({ attention, blockSize, heads, recompute }: GptConfiguration): void {
+  if (typeof recompute !== 'boolean') fail(`recompute must be true or false, got ${shown(recompute)}.`)
+  if (!Array.isArray(attention) || attention.length === 0)
+    fail(`attention must be a list of patterns that the layers take in turn, got ${shown(attention)}.`)
+  for (const layer of attention) {
+    const patterns = headPatterns(layer)
+    if (patterns.length === 0 || heads % patterns.length !== 0)
+      fail(`${heads} heads do not divide among ${patterns.length} patterns of attention: ${shown(layer)}.`)
+    for (const pattern of patterns) {
+      if (!patternKinds.has(pattern?.kind)) fail(`attention has an unknown pattern ${shown(pattern)}.`)
+      checkPattern(fitted(pattern, blockSize), blockSize)
+    }
+  }
+}
+
+const patternKinds = new Set<unknown>([
+  'dense',
+  'local',
+  'strided',
+  'fixed',
+  'row',
+  'column',
+  'convolution',
+  'blocks',
+] satisfies SparsePattern['kind'][])
+
+/** The patterns that the heads of a layer take in turn. */
+export function headPatterns(layer: LayerAttention): readonly SparsePattern[] {
+  return Array.isArray(layer) ? layer : [layer as SparsePattern]
 }
 
 function shown(value: unknown): string {

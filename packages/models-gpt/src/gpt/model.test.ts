@@ -1,4 +1,4 @@
-import { grad, namedTensors, randomKey, type Tensor, tensor, valueAndGrad } from '@tessera/core'
+import { grad, jit, namedTensors, randomKey, type Tensor, tensor, valueAndGrad } from '@tessera/core'
 import { crossEntropy } from '@tessera/nn'
 import { describe, expect, it } from 'vitest'
 import { type GptOptions, gptConfiguration } from './configuration.ts'
@@ -51,6 +51,27 @@ describe('Gpt', () => {
     expect(await deviation(block!.feedForward.expansion.weight)).toBeCloseTo(0.03, 3)
     expect(await deviation(block!.feedForward.projection.weight)).toBeCloseTo(0.03 / Math.sqrt(6), 3)
     expect(await deviation(block!.attention.projection.weight)).toBeCloseTo(0.03 / Math.sqrt(6), 3)
+  })
+
+  it('has the same gradients when the backward pass computes blocks again, with dropout', async () => {
+    const gradientsOf = async (recompute: boolean) => {
+      const model = make({ dropout: 0.3, recompute })
+      for (const weight of Object.values(model.parameters())) weight.realize()
+      const results: Float32Array[] = []
+      const step = jit((model: Gpt) => valueAndGrad(model, (m) => crossEntropy(m.forward(tokens), targets)).gradients)
+      // The second step draws other masks: the keys have moved on.
+      for (let round = 0; round < 2; round++) {
+        for (const gradient of namedTensors(step(model)).values()) results.push(new Float32Array(await gradient.data()))
+      }
+      return results
+    }
+    const [kept, again] = [await gradientsOf(false), await gradientsOf(true)]
+    expect(kept[0]).not.toEqual(kept[kept.length / 2])
+    kept.forEach((values, i) => {
+      values.forEach((value, k) => {
+        expect(Math.abs(again[i]![k]! - value)).toBeLessThan(1e-6)
+      })
+    })
   })
 
   it('has gradients that agree with finite differences, for every parameter', async () => {

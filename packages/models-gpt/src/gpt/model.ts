@@ -1,6 +1,7 @@
-import { attention, range, ShapeError, splitKey, type Tensor } from '@tessera/core'
+import { attention, checkpoint, range, ShapeError, splitKey, type Tensor } from '@tessera/core'
+import { fitted, type SparsePattern, sparseAttention } from '@tessera/kernel-sparse-attention'
 import { Dropout, Embedding, type Initializer, LayerNorm, Linear, Module, normal } from '@tessera/nn'
-import type { GptConfiguration } from './configuration.ts'
+import { type GptConfiguration, headPatterns } from './configuration.ts'
 
 /** Keys and values of one layer at the positions so far, each `[batch, heads, blockSize, headWidth]`. */
 export interface LayerCache {
@@ -28,14 +29,17 @@ function residualInitializer({ layers, initialDeviation }: GptConfiguration): In
 export class CausalSelfAttention extends Module {
   readonly heads: number
   readonly headWidth: number
+  /** What the heads see, in turn. */
+  readonly patterns: readonly SparsePattern[]
   /** Queries, keys and values of all heads in one product: `[width, 3 · heads · headWidth]` */
   readonly queryKeyValue: Linear
   /** `[heads · headWidth, width]` */
   readonly projection: Linear
 
-  constructor(configuration: GptConfiguration, key: Tensor) {
+  constructor(configuration: GptConfiguration, key: Tensor, layer = 0) {
     super()
-    const { width, heads, headWidth, biases: bias, initialDeviation } = configuration
+    const { width, heads, headWidth, biases: bias, initialDeviation, attention } = configuration
+    this.patterns = headPatterns(attention[layer % attention.length]!)
     this.heads = heads
     this.headWidth = headWidth
     const [first, second] = splitKey(key) as [Tensor, Tensor]
@@ -59,7 +63,11 @@ export class CausalSelfAttention extends Module {
       values = cache.values = cache.values.scatterSet(places, values, 2)
     }
     // Causality also hides the places of the cache that have not been filled.
-    const mixed = attention(query, keys, values, { causal: true, ...(position && { offset: position }) })
+    const patterns = this.patterns.map((pattern) => fitted(pattern, keys.shape[2]!))
+    const offset = position && { offset: position }
+    const mixed = patterns.every(({ kind }) => kind === 'dense')
+      ? attention(query, keys, values, { causal: true, ...offset })
+      : sparseAttention(query, keys, values, patterns, { ...offset })
     return this.projection.forward(mixed.transpose([0, 2, 1, 3]).reshape([batch, time, heads * headWidth]))
   }
 }
@@ -93,12 +101,12 @@ export class GptBlock extends Module {
   readonly attentionDropout: Dropout | undefined
   readonly feedForwardDropout: Dropout | undefined
 
-  constructor(configuration: GptConfiguration, key: Tensor) {
+  constructor(configuration: GptConfiguration, key: Tensor, layer = 0) {
     super()
     const { width, biases, dropout, layerNormEpsilon: epsilon } = configuration
     const [first, second, third, fourth] = splitKey(key, 4) as [Tensor, Tensor, Tensor, Tensor]
     this.attentionNorm = new LayerNorm(width, { bias: biases, epsilon })
-    this.attention = new CausalSelfAttention(configuration, first)
+    this.attention = new CausalSelfAttention(configuration, first, layer)
     this.feedForwardNorm = new LayerNorm(width, { bias: biases, epsilon })
     this.feedForward = new FeedForward(configuration, second)
     this.attentionDropout = dropout > 0 ? new Dropout(dropout, { key: third }) : undefined
@@ -114,9 +122,27 @@ export class GptBlock extends Module {
   }
 }
 
+/** A block whose inside the backward pass computes again. Keys of dropout move on outside, as state. */
+function recomputed(block: GptBlock, x: Tensor): Tensor {
+  const dropouts = [block.attentionDropout, block.feedForwardDropout].filter((dropout) => dropout !== undefined)
+  const before = dropouts.map(({ key }) => key)
+  const run = checkpoint((x: Tensor, keys: readonly Tensor[]) => {
+    dropouts.forEach((dropout, i) => {
+      dropout.key = keys[i]!
+    })
+    const y = block.forward(x)
+    return { y, keys: dropouts.map(({ key }) => key) }
+  })
+  const { y, keys } = run(x, before)
+  dropouts.forEach((dropout, i) => {
+    dropout.key = keys[i]!
+  })
+  return y
+}
+
 /**
- * The language model of GPT-2 (Radford et al. 2019, section 2.3) and GPT-3 (Brown et al. 2020, section 2.1, with dense
- * attention in every layer): learned positions, pre-norm blocks, a final norm, and the token embedding again as output.
+ * The language model of GPT-2 (Radford et al. 2019, section 2.3) and GPT-3 (Brown et al. 2020, section 2.1, with its
+ * alternating dense and banded layers): learned positions, pre-norm blocks, a final norm, and the token embedding again as output.
  *
  * @example
  * ```ts
@@ -143,7 +169,7 @@ export class Gpt extends Module {
     this.configuration = configuration
     this.tokenEmbedding = new Embedding(vocabularySize, width, { key: first, initializer: embeddingInitializer })
     this.positionEmbedding = new Embedding(blockSize, width, { key: second, initializer: embeddingInitializer })
-    this.blocks = keys.map((key) => new GptBlock(configuration, key))
+    this.blocks = keys.map((key, layer) => new GptBlock(configuration, key, layer))
     this.finalNorm = new LayerNorm(width, { bias: biases, epsilon })
     this.embeddingDropout = dropout > 0 ? new Dropout(dropout, { key: third }) : undefined
   }
@@ -178,7 +204,8 @@ export class Gpt extends Module {
     let x = this.tokenEmbedding.forward(tokens).add(this.positionEmbedding.forward(places))
     x = this.embeddingDropout?.forward(x) ?? x
     this.blocks.forEach((block, layer) => {
-      x = block.forward(x, cache?.position, cache?.layers[layer])
+      if (this.configuration.recompute && !cache) x = recomputed(block, x)
+      else x = block.forward(x, cache?.position, cache?.layers[layer])
     })
     return this.finalNorm.forward(x)
   }

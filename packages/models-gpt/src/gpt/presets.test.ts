@@ -31,6 +31,11 @@ describe('gptPreset', () => {
     expect(`${Math.round(countParameters(gptPreset(name)) / 1e6)}M`).toBe(count)
   })
 
+  it("alternate dense and banded layers in GPT-3's sizes", () => {
+    expect(gptPreset('gpt3-125m').attention).toEqual([{ kind: 'dense' }, { kind: 'local', window: 256 }])
+    expect(gptPreset('gpt2').attention).toEqual([{ kind: 'dense' }])
+  })
+
   it('knows every size that it lists', () => {
     for (const name of gptPresetNames) expect(countParameters(gptPreset(name))).toBeGreaterThan(0)
   })

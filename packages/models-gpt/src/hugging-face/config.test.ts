@@ -1,3 +1,4 @@
+import { dense } from '@tessera/kernel-sparse-attention'
 import { describe, expect, it } from 'vitest'
 import { gptPreset } from '../gpt/presets.ts'
 import { huggingFaceConfig, parseHuggingFaceConfig } from './config.ts'
@@ -9,9 +10,18 @@ describe('parseHuggingFaceConfig', () => {
 
   it('reads what huggingFaceConfig wrote', () => {
     for (const name of ['gpt2', 'gpt2-xl', 'gpt3-175b'] as const) {
-      const configuration = gptPreset(name, { dropout: 0.2, feedForwardRatio: 2, initialDeviation: 0.01 })
+      const configuration = gptPreset(name, {
+        attention: [dense()],
+        dropout: 0.2,
+        feedForwardRatio: 2,
+        initialDeviation: 0.01,
+      })
       expect(parseHuggingFaceConfig(JSON.stringify(huggingFaceConfig(configuration)))).toEqual(configuration)
     }
+  })
+
+  it('refuses to write sparse attention', () => {
+    expect(() => huggingFaceConfig(gptPreset('gpt3-125m'))).toThrow('the model has layers of sparse attention')
   })
 
   it('takes null for a default, and n_ctx where n_positions is missing', () => {

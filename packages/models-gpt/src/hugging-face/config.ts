@@ -1,5 +1,5 @@
 import { TesseraError } from '@tessera/core'
-import { type GptConfiguration, gptConfiguration } from '../gpt/configuration.ts'
+import { type GptConfiguration, gptConfiguration, headPatterns } from '../gpt/configuration.ts'
 import { fitsHuggingFace } from './names.ts'
 
 /** GPT-2's tanh approximation of GELU under its names in transformers. */
@@ -66,10 +66,15 @@ export function parseHuggingFaceConfig(text: string): GptConfiguration {
 /**
  * The `config.json` that makes transformers build the same model.
  *
- * @throws TesseraError `HUGGING_FACE_CONFIG` for heads that do not divide the width, which GPT-2's code cannot express
+ * @throws TesseraError `HUGGING_FACE_CONFIG` for sparse attention, and for heads that do not divide the width, which GPT-2's code cannot express
  */
 export function huggingFaceConfig(configuration: GptConfiguration): Record<string, unknown> {
   const { layers, heads, headWidth, width, blockSize, vocabularySize, dropout, feedForwardRatio } = configuration
+  if (configuration.attention.some((layer) => headPatterns(layer).some(({ kind }) => kind !== 'dense'))) {
+    fail(
+      "the model has layers of sparse attention, and Hugging Face's GPT-2 attends densely in all. Save the model as a checkpoint instead.",
+    )
+  }
   if (!fitsHuggingFace(configuration)) {
     fail(
       `${heads} heads of ${headWidth} channels are not the width ${width}, and Hugging Face's GPT-2 has no setting for that. ` +
