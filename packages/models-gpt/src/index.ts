@@ -24,4 +24,16 @@ export { type GptPreset, gptPreset, gptPresetNames } from './gpt/presets.ts'
 export { quantizeGpt, type WeightFormat } from './gpt/quantize.ts'
 export { huggingFaceConfig, parseHuggingFaceConfig } from './hugging-face/config.ts'
 export { gptFromHuggingFace, gptToHuggingFace, type HuggingFaceFiles } from './hugging-face/files.ts'
+export {
+  type PositionEmbedding,
+  type SparseTransformerConfiguration,
+  type SparseTransformerOptions,
+  sparseTransformerConfiguration,
+} from './sparse-transformer/configuration.ts'
+export { SparseTransformer, SparseTransformerBlock } from './sparse-transformer/model.ts'
+export {
+  type SparseTransformerPreset,
+  sparseTransformerPreset,
+  sparseTransformerPresetNames,
+} from './sparse-transformer/presets.ts'
 export * from './tokenizers/index.ts'

@@ -1,7 +1,8 @@
-import { attention, checkpoint, range, ShapeError, splitKey, type Tensor } from '@tessera/core'
+import { attention, range, ShapeError, splitKey, type Tensor } from '@tessera/core'
 import { fitted, type SparsePattern, sparseAttention } from '@tessera/kernel-sparse-attention'
 import { Dropout, Embedding, type Initializer, LayerNorm, Linear, Module, normal } from '@tessera/nn'
 import { type GptConfiguration, headPatterns } from './configuration.ts'
+import { recomputed } from './recomputed.ts'
 
 /** Keys and values of one layer at the positions so far, each `[batch, heads, blockSize, headWidth]`. */
 export interface LayerCache {
@@ -120,24 +121,6 @@ export class GptBlock extends Module {
     const transformed = this.feedForward.forward(this.feedForwardNorm.forward(middle))
     return middle.add(this.feedForwardDropout?.forward(transformed) ?? transformed)
   }
-}
-
-/** A block whose inside the backward pass computes again. Keys of dropout move on outside, as state. */
-function recomputed(block: GptBlock, x: Tensor): Tensor {
-  const dropouts = [block.attentionDropout, block.feedForwardDropout].filter((dropout) => dropout !== undefined)
-  const before = dropouts.map(({ key }) => key)
-  const run = checkpoint((x: Tensor, keys: readonly Tensor[]) => {
-    dropouts.forEach((dropout, i) => {
-      dropout.key = keys[i]!
-    })
-    const y = block.forward(x)
-    return { y, keys: dropouts.map(({ key }) => key) }
-  })
-  const { y, keys } = run(x, before)
-  dropouts.forEach((dropout, i) => {
-    dropout.key = keys[i]!
-  })
-  return y
 }
 
 /**
