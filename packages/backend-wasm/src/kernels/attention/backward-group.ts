@@ -4,8 +4,10 @@ import type { Variant } from '../../variant.ts'
 import { aLayoutCode, emitPanels } from '../matmul/panel.ts'
 import type { MatmulTuning } from '../matmul/tuning.ts'
 import { matmulTuning, tileColumns } from '../matmul/tuning.ts'
+import { emitCollect } from './collect.ts'
 import { chunkKeys, factor, field, groupQueries } from './frame.ts'
 import {
+  chunkRows,
   forEachChunk,
   forEachLane,
   forEachStrip,
@@ -58,6 +60,7 @@ export function attentionBackwardGroup(module: ModuleBuilder, variant: Variant):
   const weights = emitWeights(module, tuning)
   const addProduct = emitAddProduct(module, tuning, panels)
   const hide = emitHide(module, columns)
+  const collect = emitCollect(module)
 
   const begin = module.function('attentionBackwardBegin', groupParameters, 'void', (fn, { frame }) => {
     forEachStrip(fn, frame, columns, (strip) => {
@@ -85,13 +88,14 @@ export function attentionBackwardGroup(module: ModuleBuilder, variant: Variant):
   })
 
   const run = module.function('attentionBackwardRun', backwardRunParameters, 'void', (fn, parameters) => {
-    const { frame, key, keyStep, value, valueStep, parts } = parameters
+    const { frame, parts } = parameters
     const { keyGradient, keyGradientStep, valueGradient, valueGradientStep } = parameters
     const load = (name: Parameters<typeof field>[1]) => fn.local('i32', name, field(frame, name))
     const [width, valueWidth, scores, slopes] = [load('width'), load('valueWidth'), load('scores'), load('slopes')]
     const [zeros, tail, queries] = [load('zeros'), load('tail'), load('count')]
     forEachChunk(fn, chunkKeys(tuning), parameters, (start, chunk) => {
       const [low, high] = [fn.local('i32', 'low', chunk), fn.local('i32', 'high', 0)]
+      const { key, keyStep, value, valueStep } = chunkRows(fn, collect, parameters, start, chunk)
       forEachStrip(fn, frame, columns, (strip) => {
         const rows = visibleRows(fn, frame, strip, start, chunk, parameters)
         const lanes = fn.local('i32', 'lanes', i32.shl(strip.first, 2))
@@ -109,7 +113,6 @@ export function attentionBackwardGroup(module: ModuleBuilder, variant: Variant):
         fn.if(i32.gtS(rows.count, 0), () => {
           fn.set(low, select(i32.ltS(rows.first, low), rows.first, low))
           fn.set(high, select(i32.gtS(end, high), end, high))
-          const first = fn.local('i32', 'first', i32.add(start, rows.first))
           const at = fn.local('i32', 'at', i32.add(lanes, i32.mul(rows.first, rowBytes)))
           const [score, slope] = [
             fn.local('i32', 'score', i32.add(scores, at)),
@@ -124,7 +127,7 @@ export function attentionBackwardGroup(module: ModuleBuilder, variant: Variant):
           ) =>
             fn.call(panel, {
               layout: aLayoutCode.rows,
-              a: i32.add(source, i32.mul(first, step)),
+              a: i32.add(source, i32.mul(rows.first, step)),
               aStep: step,
               aPanelStep: i32.mul(step, tuning.rows),
               m: rows.count,
@@ -189,7 +192,7 @@ export function attentionBackwardGroup(module: ModuleBuilder, variant: Variant):
             layout: aLayoutCode.columns,
             a: i32.add(slopes, row),
             m: queries,
-            b: i32.add(key, i32.mul(first, keyStep)),
+            b: i32.add(key, i32.mul(low, keyStep)),
             bStep: keyStep,
             n: width,
             k: count,

@@ -51,6 +51,9 @@ const scratchFields = [
   'slopes',
   /** For the last columns of products, which do not fill a tile. */
   'tail',
+  /** Keys and values of a chunk whose rows lie apart. */
+  'keys',
+  'values',
 ] as const
 /** Floats. */
 const factorFields = ['scale', 'scaleLog2e'] as const
@@ -114,6 +117,8 @@ export function frameTemplate(
     scores: keys * (backward ? groupQueries : columns),
     slopes: backward * keys * groupQueries,
     tail: backward * 2 * columns * Math.max(keys, groupQueries),
+    keys: keys * width,
+    values: keys * valueWidth,
   }
   const words = new Int32Array(frameTemplateWords)
   words.set([width, valueWidth])

@@ -6,6 +6,7 @@ import { aLayoutCode, emitPanels } from '../matmul/panel.ts'
 import { min } from '../matmul/tiles.ts'
 import type { MatmulTuning } from '../matmul/tuning.ts'
 import { matmulTuning, tileColumns } from '../matmul/tuning.ts'
+import { type CollectFunction, emitCollect } from './collect.ts'
 import { chunkKeys, factor, field } from './frame.ts'
 import { emitMask, emitSoftmax } from './scores.ts'
 import { emitPackStrip, emitStoreStrip } from './strips.ts'
@@ -61,6 +62,7 @@ export function attentionGroup(module: ModuleBuilder, variant: Variant): Attenti
   const store = emitStoreStrip(module, tuning)
   const mask = emitMask(module, tuning)
   const softmax = emitSoftmax(module, tuning)
+  const collect = emitCollect(module)
 
   const packQueries = (fn: FunctionBuilder, frame: Local<'i32'>, strip: Strip) => {
     const step = field(frame, 'queryStep')
@@ -117,18 +119,18 @@ export function attentionGroup(module: ModuleBuilder, variant: Variant): Attenti
   })
 
   const run = module.function('attentionRun', runParameters, 'void', (fn, parameters) => {
-    const { frame, key, keyStep, value, valueStep } = parameters
+    const { frame } = parameters
     const [width, valueWidth, scores] = (['width', 'valueWidth', 'scores'] as const).map((name) =>
       fn.local('i32', name, field(frame, name)),
     ) as [Local<'i32'>, Local<'i32'>, Local<'i32'>]
     forEachChunk(fn, chunkKeys(tuning), parameters, (start, chunk) => {
+      const { key, keyStep, value, valueStep } = chunkRows(fn, collect, parameters, start, chunk)
       forEachStrip(fn, frame, columns, (strip) => {
         const rows = visibleRows(fn, frame, strip, start, chunk, parameters)
         fn.if(i32.gtS(rows.count, 0), () => {
-          const first = fn.local('i32', 'first', i32.add(start, rows.first))
           fn.call(panel, {
             layout: aLayoutCode.rows,
-            a: i32.add(key, i32.mul(first, keyStep)),
+            a: i32.add(key, i32.mul(rows.first, keyStep)),
             aStep: keyStep,
             aPanelStep: i32.mul(keyStep, tuning.rows),
             m: rows.count,
@@ -155,7 +157,7 @@ export function attentionGroup(module: ModuleBuilder, variant: Variant): Attenti
           })
           fn.call(panel, {
             layout: aLayoutCode.columns,
-            a: i32.add(value, i32.mul(first, valueStep)),
+            a: i32.add(value, i32.mul(rows.first, valueStep)),
             aStep: valueStep,
             aPanelStep: 4 * tuning.rows,
             m: valueWidth,
@@ -231,6 +233,30 @@ export function forEachChunk(
   fn.forRange(0, count, most, (start) => {
     body(start, fn.local('i32', 'chunk', min(i32.const(most), i32.sub(count, start))))
   })
+}
+
+/** Where the keys and values of a chunk are: in place, or, if the keys are not neighbours, copied so that they are. */
+export function chunkRows(
+  fn: FunctionBuilder,
+  collect: CollectFunction,
+  run: Readonly<Record<'frame' | 'key' | 'keyStep' | 'value' | 'valueStep' | 'positionStep', Local<'i32'>>>,
+  start: Local<'i32'>,
+  count: Local<'i32'>,
+): Readonly<Record<'key' | 'keyStep' | 'value' | 'valueStep', Local<'i32'>>> {
+  const rows = (name: 'key' | 'value') => {
+    const step = fn.local('i32', 'step', run[`${name}Step`])
+    const address = fn.local('i32', name, i32.add(run[name], i32.mul(start, step)))
+    fn.if(i32.gtS(run.positionStep, 1), () => {
+      const destination = fn.local('i32', 'destination', field(run.frame, `${name}s`))
+      const width = field(run.frame, name === 'key' ? 'width' : 'valueWidth')
+      fn.call(collect, { source: address, step, count, width, destination })
+      fn.set(address, destination)
+      fn.set(step, i32.shl(width, 2))
+    })
+    return { address, step }
+  }
+  const [keys, values] = [rows('key'), rows('value')]
+  return { key: keys.address, keyStep: keys.step, value: values.address, valueStep: values.step }
 }
 
 /** Address of a strip in working memory that holds `width` rows for each. */
