@@ -78,8 +78,8 @@ export const dense = (): DensePattern => ({ kind: 'dense' })
 
 export const local = (window: number): LocalPattern => ({ kind: 'local', window })
 
-/** GPT-3's locally banded attention (Brown et al. 2020, section 2.1): another name of `local`. */
-export const banded = local
+/** GPT-3's locally banded attention (Brown et al. 2020, section 2.1): a `local` pattern by the paper's name. */
+export const banded = (width: number): LocalPattern => local(width)
 
 export const strided = (stride: number, part: StridedPattern['part'] = 'both'): StridedPattern => ({
   kind: 'strided',
