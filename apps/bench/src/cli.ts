@@ -1,6 +1,7 @@
 /** `npm run bench`: times Tessera and its peers side by side. See `--help`. */
 import { writeFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError } from 'commander'
+import { runInChromium, servePage } from './browser/run.ts'
 import { benchmarkCases } from './cases/index.ts'
 import type { Schedule } from './harness/alternate.ts'
 import { runBenchmark, startContestants } from './harness/run.ts'
@@ -18,6 +19,9 @@ interface Options {
   readonly repeat?: number
   readonly quick: boolean
   readonly list: boolean
+  readonly browser: boolean
+  readonly serve: boolean
+  readonly screenshot?: string
 }
 
 const thorough = { rounds: 12, samples: 3, sampleMs: 5, warmUpMs: 200, turnMs: 1000, budgetMs: 4000 }
@@ -40,6 +44,9 @@ const program = new Command('bench')
     positiveInteger,
   )
   .option('--quick', 'fewer and shorter samples', false)
+  .option('--browser', 'time in a page of headless Chromium instead, which must be installed', false)
+  .option('--serve', 'serve that page for a browser of your own', false)
+  .option('--screenshot <file>', 'with --browser: a picture of the page at the end')
   .option('--list', 'list cases and implementations, time nothing', false)
   .allowExcessArguments(false)
   .action(main)
@@ -72,7 +79,14 @@ async function main(options: Options): Promise<void> {
     rounds: options.repeat ?? preset.rounds,
     pauseMs: options.threads > 1 ? pauseBetweenPoolsMs : 0,
   }
-  const report = await runBenchmark({ cases, entries, threads: options.threads, schedule, progress: log })
+  const names = cases.map(({ name }) => name)
+  if (options.serve) {
+    console.log(await servePage({ cases: names, threads: options.threads, schedule }))
+    return
+  }
+  const report = options.browser
+    ? await runInChromium({ cases: names, threads: options.threads, schedule }, log, options.screenshot)
+    : await runBenchmark({ cases, entries, threads: options.threads, schedule, progress: log })
   console.log(renderTable(report))
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
   if (options.svg !== undefined) await writeFile(options.svg, await renderChart(report))

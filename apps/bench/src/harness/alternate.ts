@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { MeasureOptions } from './protocol.ts'
 
 /** What one turn gave: times of one run in milliseconds, or why there are none. */
@@ -25,6 +24,8 @@ export interface Schedule {
 }
 
 const slowRuns = 10
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 /**
  * Measures all in turns, each round beginning with another one, so that a drift of the machine's speed and the

@@ -1,10 +1,9 @@
 import type { BenchmarkCase } from '../cases/case.ts'
-import { familyOf } from '../cases/index.ts'
 import { entryLabel, type RegistryEntry } from '../implementations/registry.ts'
 import type { Turn } from './alternate.ts'
 import { ChildConnection, ChildError } from './child-process.ts'
 import { decodeValues, type MeasureOptions } from './protocol.ts'
-import { relativeError } from './statistics.ts'
+import { Verifier } from './verifier.ts'
 
 /** Longest wait for one answer; the slowest loops need seconds for a case. */
 const timeoutMs = 120_000
@@ -14,8 +13,16 @@ export class Contestant {
   readonly entry: RegistryEntry
   readonly #threads: number
   #connection: ChildConnection
-  /** Verdict on the small checks of each kind and group of cases; undefined: right. */
-  readonly #verdicts = new Map<string, string | undefined>()
+  readonly #verifier = new Verifier({
+    prepare: async (benchmarkCase) => {
+      const { prepared } = await this.#connection.request('prepare', { case: benchmarkCase })
+      return prepared
+    },
+    output: async (indices) => {
+      const { values } = await this.#connection.request('output', { indices: indices ?? null })
+      return decodeValues(values)
+    },
+  })
 
   private constructor(entry: RegistryEntry, threads: number, connection: ChildConnection) {
     this.entry = entry
@@ -47,8 +54,7 @@ export class Contestant {
    */
   async prepare(benchmarkCase: BenchmarkCase): Promise<string | undefined> {
     try {
-      const wrong = await this.#checkKind(benchmarkCase)
-      return wrong ?? (await this.#prepareAndCheck(benchmarkCase))
+      return await this.#verifier.prepare(benchmarkCase)
     } catch (error) {
       return await this.#recover(error)
     }
@@ -74,38 +80,6 @@ export class Contestant {
 
   close(): Promise<void> {
     return this.#connection.close()
-  }
-
-  async #checkKind(benchmarkCase: BenchmarkCase): Promise<string | undefined> {
-    const family = familyOf(benchmarkCase)
-    const group = family.group?.(benchmarkCase)
-    const key = `${benchmarkCase.kind} ${group}`
-    if (!this.#verdicts.has(key)) {
-      let verdict: string | undefined
-      for (const check of family.checks) {
-        if (family.group?.(check) === group) verdict ??= await this.#prepareAndCheck(check)
-      }
-      this.#verdicts.set(key, verdict)
-    }
-    return this.#verdicts.get(key)
-  }
-
-  async #prepareAndCheck(benchmarkCase: BenchmarkCase): Promise<string | undefined> {
-    const { prepared } = await this.#connection.request('prepare', { case: benchmarkCase })
-    if (!prepared) return `has no ${familyOf(benchmarkCase).group?.(benchmarkCase) ?? benchmarkCase.kind}`
-    const family = familyOf(benchmarkCase)
-    const indices = family.checkedIndices(benchmarkCase) ?? null
-    const { values } = await this.#connection.request('output', { indices })
-    const actual = decodeValues(values)
-    const expected = family.expected(benchmarkCase)
-    if (actual.length !== expected.length) {
-      return `wrong result of ${benchmarkCase.name}: ${actual.length} values instead of ${expected.length}`
-    }
-    const error = relativeError(actual, expected)
-    // Written so that NaN is wrong.
-    return error <= family.tolerance
-      ? undefined
-      : `wrong result of ${benchmarkCase.name}: relative error ${error.toExponential(1)}, allowed ${family.tolerance}`
   }
 
   /** Starts the child again if it is gone, so that the next case has one. */

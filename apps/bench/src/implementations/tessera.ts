@@ -1,5 +1,6 @@
 import { wasm } from '@tessera/backend-wasm'
 import { createRuntime, jit, matmul, type Runtime, type Tensor, tensor } from '@tessera/core'
+import type { BenchmarkCase } from '../cases/case.ts'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion } from './library.ts'
@@ -24,12 +25,24 @@ export function createTessera({ variant, threads }: ImplementationOptions): Impl
       return undefined
     },
     async prepare(benchmarkCase) {
-      if (benchmarkCase.kind === 'matmul') return prepareMatmul(runtime, benchmarkCase)
-      if (benchmarkCase.kind === 'op') return prepareOp(runtime, benchmarkCase)
-      if (benchmarkCase.kind === 'gpt-step') return prepareGptStep(runtime, benchmarkCase)
-      return undefined
+      runtime.makeCurrent()
+      const prepared = prepareCase(runtime, benchmarkCase)
+      // In a page, other runtimes take turns with this one.
+      return prepared && { ...prepared, run: () => within(prepared.run), output: () => within(prepared.output) }
     },
   }
+
+  function within<Result>(compute: () => Result): Result {
+    runtime.makeCurrent()
+    return compute()
+  }
+}
+
+function prepareCase(runtime: Runtime, benchmarkCase: BenchmarkCase): PreparedCase | undefined {
+  if (benchmarkCase.kind === 'matmul') return prepareMatmul(runtime, benchmarkCase)
+  if (benchmarkCase.kind === 'op') return prepareOp(runtime, benchmarkCase)
+  if (benchmarkCase.kind === 'gpt-step') return prepareGptStep(runtime, benchmarkCase)
+  return undefined
 }
 
 function prepareMatmul(runtime: Runtime, benchmarkCase: MatmulCase): PreparedCase {

@@ -26,7 +26,7 @@ function specification({ cases, implementations, limits, machine, date }: Report
   return {
     title: {
       text: `GFLOP/s, ${limits.threads} ${limits.threads === 1 ? 'thread' : 'threads'}`,
-      subtitle: `${machine.processor}, Node ${machine.node}, ${date.slice(0, 10)}; lines: limits with 128 and 256 bits`,
+      subtitle: `${machine.processor}, ${machine.browser ?? `Node ${machine.node}`}, ${date.slice(0, 10)}; lines: limits with 128 and 256 bits`,
       anchor: 'start',
       offset: 12,
     },

@@ -18,6 +18,8 @@ export interface Machine {
   readonly system: string
   readonly node: string
   readonly v8: string
+  /** The browser that the implementations ran in, if it was one. */
+  readonly browser?: string
   /** Runnable processes over the last minute when the run began; well above 0, the times are disturbed. */
   readonly loadAverage: number
 }

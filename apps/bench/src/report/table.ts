@@ -17,7 +17,7 @@ export function renderTable(report: Report): string {
     previous = result.case
   }
   return [
-    `${machine.processor}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}, load ${machine.loadAverage.toFixed(2)}`,
+    `${machine.processor}, ${machine.cores} cores, ${machine.system}, ${machine.browser ?? `Node ${machine.node}`}, load ${machine.loadAverage.toFixed(2)}`,
     `threads: ${limits.threads}; limits: ${limits.fma128Gflops.toFixed(1)} GFLOP/s (128-bit), ` +
       `${limits.fma256Gflops.toFixed(1)} GFLOP/s (256-bit), ${limits.copyGBs.toFixed(1)} GB/s copying`,
     ...(report.cases.length > 0 ? [table.toString()] : []),
