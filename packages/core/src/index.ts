@@ -172,6 +172,14 @@ export {
   truncate,
   xlogy,
 } from './tensor/elementwise.ts'
+export type {
+  FormatGroup,
+  FormatPolicy,
+  FormatPolicyOptions,
+  RoundedPlace,
+  TensorFormat,
+} from './tensor/format-policy.ts'
+export { formatPolicy } from './tensor/format-policy.ts'
 export type { Complex } from './tensor/fourier.ts'
 export {
   fourierTransform,
@@ -225,6 +233,7 @@ export {
   unstack,
 } from './tensor/movement.ts'
 export { layerNorm } from './tensor/normalization.ts'
+export type { PolicyRewrite, PolicyState, ProgramPolicy } from './tensor/policy.ts'
 export type { AveragePoolOptions, MaxPoolOptions } from './tensor/pooling.ts'
 export {
   adaptiveAveragePool1d,

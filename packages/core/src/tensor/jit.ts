@@ -3,6 +3,7 @@ import { leaf } from '../graph/build.ts'
 import { formatSpec, type Node } from '../graph/node.ts'
 import { type PreparedProgram, prepare, realizeNodes } from '../run/evaluate.ts'
 import { setLeafValue } from '../run/storage.ts'
+import type { PolicyRewrite, PolicyState, ProgramPolicy } from './policy.ts'
 import { isRecording, recording } from './record.ts'
 import { Arguments, type Place, Signature } from './signature.ts'
 import { Tensor } from './tensor.ts'
@@ -13,6 +14,8 @@ export interface JitOptions {
   readonly name?: string
   /** Most signatures to keep compiled; the least recently used goes first. */
   readonly cacheSize?: number
+  /** Rewrites what the function computes, for example to round its values to a number format. */
+  readonly policy?: ProgramPolicy | undefined
 }
 
 /** A traced function: call it like the function itself. */
@@ -37,6 +40,9 @@ interface Trace {
   /** Program outputs that are written back: their places, several where one tensor stands in several. */
   readonly updates: readonly (readonly Place[])[]
   readonly result: unknown
+  /** What the policy threads from call to call, and whether its rewriting still holds. */
+  readonly state: readonly PolicyState[]
+  isCurrent(): boolean
 }
 
 /**
@@ -69,7 +75,7 @@ export function jit<Parameters extends unknown[], Result>(
   let compilations = 0
 
   const find = (args: Parameters): Trace => {
-    const position = traces.findIndex(({ signature }) => signature.matches(args, met))
+    const position = traces.findIndex((trace) => trace.isCurrent() && trace.signature.matches(args, met))
     if (position === 0) return traces[0]!
     const [known] = position < 0 ? [] : traces.splice(position, 1)
     const trace = known ?? make(args)
@@ -77,7 +83,11 @@ export function jit<Parameters extends unknown[], Result>(
     return trace
   }
   const make = (args: Parameters): Trace => {
-    const trace = traceFunction(options.name ?? (body.name || 'jit'), body, args, met)
+    for (const outdated of traces.filter((trace) => !trace.isCurrent())) {
+      outdated.program.dispose()
+      traces.splice(traces.indexOf(outdated), 1)
+    }
+    const trace = traceFunction(options.name ?? (body.name || 'jit'), body, args, met, options.policy)
     compilations++
     if (traces.length >= cacheSize) traces.pop()?.program.dispose()
     return trace
@@ -137,6 +147,7 @@ function traceFunction<Parameters extends unknown[]>(
   body: (...args: Parameters) => unknown,
   args: Parameters,
   met: Arguments,
+  policy: ProgramPolicy | undefined,
 ): Trace {
   const signature = new Signature(args)
   if (!signature.matches(args, met)) {
@@ -194,14 +205,21 @@ function traceFunction<Parameters extends unknown[]>(
       donated.add(donor)
       return donor
     })
+    const recorded = [...[...updates.keys()].map((value) => value.node), ...returned]
+    const { outputs, state, isCurrent } = policy
+      ? policy.rewrite(
+          recorded,
+          recorded.map((_, i) => (donors[i] === undefined ? undefined : placeholders[donors[i]])),
+        )
+      : unchanged(recorded)
     const program = prepare({
       name,
-      arguments: placeholders,
-      outputs: [...[...updates.keys()].map((value) => value.node), ...returned],
-      donors: [...donors, ...returned.map(() => undefined)],
+      arguments: [...placeholders, ...state.map(({ parameter }) => parameter)],
+      outputs: [...outputs, ...state.map(({ next }) => next)],
+      donors: [...donors, ...returned.map(() => undefined), ...state.map((_, i) => placeholders.length + i)],
     })
     const places = [...updates.values()].map((slots) => slots.map(({ path }) => met.placeOf(path)))
-    return { signature, program, updates: places, result: shape }
+    return { signature, program, updates: places, result: shape, state, isCurrent }
   } finally {
     for (const slot of [...updates.values()].flat()) if (!before.has(slot.path.join('\n'))) delete slot.owner[slot.key]
     for (const slot of slots) slot.owner[slot.key] = before.get(slot.path.join('\n'))
@@ -217,8 +235,14 @@ class ResultSlot {
   }
 }
 
-function execute({ program, updates, result }: Trace, { values, branches }: Arguments): unknown {
-  const outputs = program.run(values)
+const unchanged = (outputs: readonly Node[]): PolicyRewrite => ({ outputs, state: [], isCurrent: () => true })
+
+function execute({ program, updates, result, state }: Trace, { values, branches }: Arguments): unknown {
+  const all = program.run([...values, ...state.map(({ holder }) => holder.value.realize().node)])
+  const outputs = all.slice(0, all.length - state.length)
+  state.forEach(({ holder }, i) => {
+    holder.value = new Tensor(all[outputs.length + i]!)
+  })
   updates.forEach((places, i) => {
     const value = new Tensor(outputs[i]!)
     for (const { branch, keys } of places) assign(branches[branch]!, keys, value)

@@ -31,5 +31,6 @@ export {
   selectKernels,
 } from './run-program.ts'
 export { type BackendTestOptions, testBackend } from './test-backend.ts'
+export { type FormatTestOptions, testFormat } from './test-format.ts'
 export { type KernelTestCall, type KernelTestOptions, testKernel } from './test-kernel.ts'
 export { elementwiseTolerances, toleranceOf } from './tolerances.ts'

@@ -1,4 +1,4 @@
-import { full, type Jitted, jit, stack, type Tensor, valueAndGradWith, where } from '@tessera/core'
+import { full, type Jitted, jit, type ProgramPolicy, stack, type Tensor, valueAndGradWith, where } from '@tessera/core'
 import type { ExponentialMovingAverage } from '../averaging/exponential-moving-average.ts'
 import type { GradientAccumulator } from '../gradients/accumulate.ts'
 import { clipByGlobalNorm, globalNorm } from '../gradients/clip.ts'
@@ -26,6 +26,8 @@ export type TrainingStep<Model extends Module, Batch> = Jitted<
 export interface TrainingStepOptions {
   /** Gradients are scaled down to this global norm; not at all by default. */
   readonly maximumGradientNorm?: number | undefined
+  /** Rewrites the step, for example to round its values to a number format. */
+  readonly policy?: ProgramPolicy | undefined
 }
 
 /**
@@ -41,7 +43,7 @@ export function trainingStep<Model extends Module, Batch>(
       const { value, gradients } = lossAndGradients(loss, model, batch, lossScale)
       return applyGradients({ model, optimizer, average, lossScale }, value, gradients, options)
     },
-    { name: 'trainingStep' },
+    { name: 'trainingStep', policy: options.policy },
   )
 }
 

@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest'
+import {
+  createRuntime,
+  crossEntropyLosses,
+  formatPolicy,
+  full,
+  jit,
+  randomKey,
+  randomNormal,
+  type Tensor,
+  type TensorFormat,
+  tensor,
+  valueAndGrad,
+} from '../index.ts'
+import { testFormat } from '../testing/index.ts'
+
+/**
+ * A format from outside: 12 bits, of which one is the sign and eleven are the logarithm to the base 2 in steps of 1/32, from the largest
+ * number of the tensor down.
+ */
+const logarithmic: TensorFormat = {
+  name: 'log12',
+  bits: 12,
+  stateSize: 1,
+  initialize: (x) => x.abs().max().cast('f32').reshape([1]),
+  round: (x, state) => {
+    const largest = state!.select(0, 0).maximum(1e-30)
+    const steps = x.abs().divide(largest).log().divide(Math.LN2).multiply(32).round().maximum(-2047).minimum(64)
+    const size = steps.divide(32).multiply(Math.LN2).exp().multiply(largest)
+    // Numbers below the smallest step become zero.
+    const isZero = x.abs().less(largest.multiply(2 ** -63.97))
+    const value = x.sign().multiply(size).multiply(isZero.not().cast('f32'))
+    return { value, statistic: x.abs().max() }
+  },
+  update: (_, statistics) => statistics.abs().unsqueeze(1),
+}
+
+/** As `logarithmic`, from a scale that is a power of two, so that what it holds is held in every call. */
+const onGrid: TensorFormat = {
+  ...logarithmic,
+  initialize: () => full([1], 64),
+  update: (states) => states,
+}
+
+testFormat({ format: onGrid, error: 2 ** -6 + 2 ** -12, run: { describe, it } })
+
+async function losses(policy?: ReturnType<typeof formatPolicy>): Promise<number[]> {
+  const network = {
+    first: randomNormal(randomKey(1), [8, 16], 0, 0.3).realize(),
+    second: randomNormal(randomKey(2), [16, 4], 0, 0.2).realize(),
+  }
+  const x = randomNormal(randomKey(3), [32, 8]).realize()
+  const labels = x.slice(1, 0, 4).argMax(1).realize()
+  const step = jit(
+    (network: { first: Tensor; second: Tensor }, x: Tensor, labels: Tensor) => {
+      const { value, gradients } = valueAndGrad(network, ({ first, second }) =>
+        crossEntropyLosses(x.matmul(first).relu().matmul(second), labels).mean(),
+      )
+      network.first = network.first.subtract(gradients.first.multiply(0.5))
+      network.second = network.second.subtract(gradients.second.multiply(0.5))
+      return value
+    },
+    policy ? { policy } : {},
+  )
+  const all: number[] = []
+  for (let i = 0; i < 30; i++) all.push(await step(network, x, labels).item())
+  return all
+}
+
+describe('formatPolicy', () => {
+  it('trains a network in a format from outside', async () => {
+    const runtime = await createRuntime()
+    const policy = formatPolicy(logarithmic, { except: ({ kind }) => kind === 'update' })
+    const [plain, rounded] = [await losses(), await losses(policy)]
+    expect(rounded.at(-1)!).toBeLessThan(0.6 * rounded[0]!)
+    for (const [i, loss] of plain.entries()) expect(Math.abs(rounded[i]! - loss)).toBeLessThan(0.02)
+    expect(policy.groups).toHaveLength(1)
+    expect(policy.groups[0]!.states!.shape).toEqual([policy.groups[0]!.places.length, 1])
+    await runtime.close()
+  })
+
+  it('rounds what products read and give, and nothing else', async () => {
+    const runtime = await createRuntime()
+    const seen: string[] = []
+    const tens: TensorFormat = { name: 'tens', bits: 4, round: (x) => ({ value: x.divide(10).round().multiply(10) }) }
+    const policy = formatPolicy(tens, {
+      except: ({ kind, op }) => {
+        seen.push(`${kind} ${op}`)
+        return false
+      },
+    })
+    const state = { w: tensor([[14], [26]]) }
+    const f = jit(
+      (state: { w: Tensor }, x: Tensor) => {
+        const y = x.add(1).matmul(state.w)
+        state.w = state.w.add(1)
+        return { y, sum: y.add(1).sum() }
+      },
+      { policy },
+    )
+    const { y, sum } = f(
+      state,
+      tensor([
+        [11, 18],
+        [4, 27],
+      ]),
+    )
+    // x + 1 → [[10, 20], [0, 30]]; w → [10, 30]; the sum of elementwise ops stays as it is.
+    expect([...(await y.data())]).toEqual([700, 900])
+    expect(await sum.item()).toBe(1602)
+    expect([...(await state.w.data())]).toEqual([20, 30])
+    expect(seen).toEqual(['initial leaf', 'value add', 'value matmul', 'update add'])
+    await runtime.close()
+  })
+
+  it('says what a format does wrong', () => {
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+    ])
+    const run = (format: Partial<TensorFormat>) =>
+      jit((x: Tensor) => x.matmul(x), {
+        policy: formatPolicy({ name: 'odd', bits: 8, round: (x) => ({ value: x }), ...format }),
+      })(x)
+    expect(() => run({ round: (x) => ({ value: x.sum() }) })).toThrow(
+      /odd: round must keep f32\[2, 2\], it gave f32\[\]/,
+    )
+    expect(() => run({ stateSize: 2 })).toThrow(/initialize must give f32\[2\], got nothing/)
+  })
+})

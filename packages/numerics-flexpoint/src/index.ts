@@ -1,0 +1,8 @@
+export type { AutoflexOptions, AutoflexState, ScaleManager } from './autoflex.ts'
+export { Autoflex, DynamicFixedPoint, StaticScale } from './autoflex.ts'
+export type { FlexSizes, FlexTensor, Rounding } from './encoding.ts'
+export { decodeFlex, encodeFlex, fittingScale, flexMatmul, largestMantissa, smallestScale } from './encoding.ts'
+export type { FlexpointPolicy, FlexReport } from './flexpoint.ts'
+export { flexFormat, flexpoint } from './flexpoint.ts'
+export type { BlockFormatName, FloatSizes } from './rounding-formats.ts'
+export { blockFormat, floatFormat, roundToFloat } from './rounding-formats.ts'

@@ -1,0 +1,3 @@
+import { tesseraPackage } from '../../tooling/tsup/preset.ts'
+
+export default tesseraPackage({ index: 'src/index.ts' })
