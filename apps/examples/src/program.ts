@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { runFlexpoint } from './flexpoint/command.ts'
 import { runMnist } from './mnist/command.ts'
 
 /** The command line of `tessera-examples`. */
@@ -17,6 +18,24 @@ export function makeProgram(): Command {
     .option('--loss-curve <file>', 'SVG of the losses')
     .option('--json <file>', 'write the figures to this file')
     .action(runMnist)
+  program
+    .command('flexpoint')
+    .description('Trains a two-layer network on CIFAR-10 in several number formats.')
+    .option('--data <folder>', 'files of the binary version of CIFAR-10; made images without it')
+    .option(
+      '--format <list>',
+      'f32, flexN+M, f16, bf16, mxfp8, mxfp6, mxfp4, mxint8; separated by commas',
+      'f32,flex16+5',
+    )
+    .option('--steps <count>', 'training steps', wholeNumber, 300)
+    .option('--batch <images>', 'images in a step', wholeNumber, 128)
+    .option('--hidden <units>', 'width of the hidden layer', wholeNumber, 128)
+    .option('--learning-rate <rate>', 'of SGD with a momentum of 0.9', positive, 0.01)
+    .option('--seeds <count>', 'runs of each format', wholeNumber, 1)
+    .option('--threads <count>', 'threads of the wasm backend (default: its own choice)', wholeNumber)
+    .option('--svg <folder>', 'pictures of the losses, and of scales and predictions')
+    .option('--json <file>', 'write the figures to this file')
+    .action(runFlexpoint)
   return program
 }
 
