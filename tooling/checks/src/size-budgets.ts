@@ -13,8 +13,8 @@ const use = (names: string, from: string): string => `import { ${names} } from '
 
 /** Kept close above what is true: growth is decided, not drifted into. */
 export const sizeBudgets: readonly SizeBudget[] = [
-  { name: 'core, everything', source: `export * from '@tessera/core'`, kilobytes: 45 },
-  { name: 'core, tensors and gradients', source: use('createRuntime, tensor, grad', '@tessera/core'), kilobytes: 40 },
+  { name: 'core, everything', source: `export * from '@tessera/core'`, kilobytes: 82 },
+  { name: 'core, tensors and gradients', source: use('createRuntime, tensor, grad', '@tessera/core'), kilobytes: 45 },
   {
     name: 'backend-wasm, its own code',
     source: `export * from '@tessera/backend-wasm'`,
@@ -24,7 +24,7 @@ export const sizeBudgets: readonly SizeBudget[] = [
   {
     name: 'core + wasm',
     source: `${use('createRuntime, tensor, jit', '@tessera/core')}; import { wasm } from '@tessera/backend-wasm'; globalThis.wasm = wasm`,
-    kilobytes: 110,
+    kilobytes: 125,
   },
   {
     name: 'nn, one layer and AdamW',
