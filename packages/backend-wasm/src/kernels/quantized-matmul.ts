@@ -91,7 +91,7 @@ function planCall(call: OpCall<'quantizedMatmul'>): WasmCallPlan {
   const rows = rowsOf(call)!
   const [k, n] = [call.inputs[0]!.view.shape.at(-1)!, resultOf(call).view.shape.at(-1)!]
   // A unit's weights stay in the nearest caches for all rows.
-  const columns = Math.max(16, Math.min(512, 16 * Math.ceil(n / 256)))
+  const columns = Math.max(32, Math.min(512, 16 * Math.ceil(n / 256)))
   const blocks = { rows: rows.extent, columns, rowUnits: 1, columnUnits: Math.ceil(n / columns), m: rows.extent, n }
   const followers = followersOf(call).map(({ view }, i) => [rows.strides[i + 2]!, view.strides.at(-1)!])
   const after = call.epilogue && epiloguePart(call, blocks, [], followers)

@@ -40,26 +40,43 @@ export function emitQuantizedUnit(
     fn.increment(values, i32.mul(first, valueRow))
     fn.increment(scales, i32.mul(first, scaleRow))
     fn.if(i32.eqz(word('isStaged')), () => fn.increment(y, i32.shl(first, 2)))
-    const sizes = { k, block, valueRow, scaleRow, xRow: word('xRow'), yRow: word('yRow'), m: word('m') }
+    const sizes = { k, block, xRow: word('xRow'), yRow: word('yRow'), m: word('m') }
+    // Several columns at a time, far apart: memory is then read in as many long streams, not in short pieces of neighbouring rows.
     const columns = (count: number) => {
-      fn.while(i32.geS(rest, count), () => {
-        emitRows(fn, variant, bits, count, sizes)
-        fn.increment(values, i32.mul(valueRow, count))
-        fn.increment(scales, i32.mul(scaleRow, count))
-        fn.increment(y, 4 * count)
-        fn.increment(rest, -count)
+      const each = fn.local('i32', 'each', i32.divU(rest, count))
+      const steps = {
+        values: fn.local('i32', 'valueStep', i32.mul(valueRow, each)),
+        scales: fn.local('i32', 'scaleStep', i32.mul(scaleRow, each)),
+        y: fn.local('i32', 'yStep', i32.shl(each, 2)),
+      }
+      fn.repeat(fn.local('i32', 'turns', each), () => {
+        emitRows(fn, variant, bits, count, sizes, steps)
+        fn.increment(values, valueRow)
+        fn.increment(scales, scaleRow)
+        fn.increment(y, 4)
       })
+      const done = count - 1
+      fn.increment(values, i32.mul(steps.values, done))
+      fn.increment(scales, i32.mul(steps.scales, done))
+      fn.increment(y, i32.mul(steps.y, done))
+      fn.set(rest, i32.remU(rest, count))
     }
-    columns(bits === 8 ? 4 : 2)
+    columns(2)
     columns(1)
   })
 }
 
-type Sizes = Record<'k' | 'block' | 'valueRow' | 'scaleRow', Local<'i32'>> &
-  Record<'xRow' | 'yRow' | 'm', Expression<'i32'>>
+type Sizes = Record<'k' | 'block', Local<'i32'>> & Record<'xRow' | 'yRow' | 'm', Expression<'i32'>>
 
-/** The products of all rows of x with `count` columns: rows of w at `values`. */
-function emitRows(fn: UnitBuilder, variant: Variant, bits: 8 | 4, count: number, sizes: Sizes): void {
+/** The products of all rows of x with `count` columns: rows of w at `values`, some steps apart. */
+function emitRows(
+  fn: UnitBuilder,
+  variant: Variant,
+  bits: 8 | 4,
+  count: number,
+  sizes: Sizes,
+  steps: Record<'values' | 'scales' | 'y', Local<'i32'>>,
+): void {
   const { x, values, scales, y } = fn.parameters
   const round = bits === 8 ? 16 : 32
   const row = fn.local('i32', 'row', x)
@@ -73,8 +90,8 @@ function emitRows(fn: UnitBuilder, variant: Variant, bits: 8 | 4, count: number,
   }
   fn.repeat(fn.local('i32', 'rows', sizes.m), () => {
     const at = fn.local('i32', 'at', row)
-    const weights = chain(values, sizes.valueRow)
-    const factors = chain(scales, sizes.scaleRow)
+    const weights = chain(values, steps.values)
+    const factors = chain(scales, steps.scales)
     const zero = v128.const(new Int32Array(4))
     const totals = weights.map(() => fn.local('v128', 'total', zero))
     const left = fn.local('i32', 'left', sizes.k)
@@ -107,9 +124,11 @@ function emitRows(fn: UnitBuilder, variant: Variant, bits: 8 | 4, count: number,
       })
       fn.increment(left, i32.sub(0, sizes.block))
     })
-    totals.forEach((total, u) => {
+    const place = fn.local('i32', 'place', target)
+    totals.forEach((total) => {
       fn.set(total, f32x4.add(total, v128.shuffle32(total, total, [2, 3, 0, 1])))
-      fn.store('f32', target, f32.add(f32x4.extractLane(total, 0), f32x4.extractLane(total, 1)), 4 * u)
+      fn.store('f32', place, f32.add(f32x4.extractLane(total, 0), f32x4.extractLane(total, 1)))
+      fn.increment(place, steps.y)
     })
     fn.increment(row, sizes.xRow)
     fn.increment(target, sizes.yRow)
