@@ -67,7 +67,9 @@ export interface GptParameter {
  * The initial weights. Matrices are uniform with nanoGPT's standard deviation, 0.02, and 0.02 / √(2 · layers) for the
  * two projections back into the residual stream; layer-norm gains are one.
  */
-export function gptParameters(benchmarkCase: GptStepCase): GptParameter[] {
+export function gptParameters(
+  benchmarkCase: Pick<GptStepCase, 'layers' | 'width' | 'context' | 'vocabulary'>,
+): GptParameter[] {
   const { layers, width, context, vocabulary } = benchmarkCase
   const gain = (name: string): GptParameter => ({ name, shape: [width], values: new Float32Array(width).fill(1) })
   let seed = 100

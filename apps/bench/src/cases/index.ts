@@ -1,4 +1,5 @@
 import type { BenchmarkCase, CaseFamily } from './case.ts'
+import { gptDecodeFamily } from './gpt-decode.ts'
 import { gptStepFamily } from './gpt-step.ts'
 import { limitFamily } from './limits.ts'
 import { matmulFamily } from './matmul.ts'
@@ -6,7 +7,13 @@ import { opFamily } from './op.ts'
 
 type Families = { readonly [Kind in BenchmarkCase['kind']]: CaseFamily<Extract<BenchmarkCase, { kind: Kind }>> }
 
-const families: Families = { matmul: matmulFamily, op: opFamily, 'gpt-step': gptStepFamily, limit: limitFamily }
+const families: Families = {
+  matmul: matmulFamily,
+  op: opFamily,
+  'gpt-step': gptStepFamily,
+  'gpt-decode': gptDecodeFamily,
+  limit: limitFamily,
+}
 
 /** The family that a case belongs to. */
 export function familyOf<Case extends BenchmarkCase>(benchmarkCase: Case): CaseFamily<Case> {
@@ -18,4 +25,5 @@ export const benchmarkCases: readonly BenchmarkCase[] = [
   ...matmulFamily.cases,
   ...opFamily.cases,
   ...gptStepFamily.cases,
+  ...gptDecodeFamily.cases,
 ]

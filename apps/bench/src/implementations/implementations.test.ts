@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { gptDecodeFamily } from '../cases/gpt-decode.ts'
 import { gptStepFamily } from '../cases/gpt-step.ts'
 import { matmulFamily } from '../cases/matmul.ts'
 import { opFamily } from '../cases/op.ts'
@@ -52,6 +53,22 @@ describe.each(judged.map((entry) => [entryLabel(entry), entry] as const))('%s', 
     if ('reason' in started) return mayBeMissing(entry) ? skip(started.reason) : expect.fail(started.reason)
     try {
       for (const check of groups.values()) expect(await started.contestant.prepare(check), check.name).toBeUndefined()
+    } finally {
+      await started.contestant.close()
+    }
+  })
+})
+
+const decoders = registry.filter(({ implementation }) => ['tessera', 'onnxruntime-web'].includes(implementation))
+
+describe.each(decoders.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
+  it('decodes a token of a small GPT as float64 does, with f32 and int8 weights', { timeout: 60_000 }, async ({
+    skip,
+  }) => {
+    const started = await Contestant.start(entry, 1)
+    if ('reason' in started) return mayBeMissing(entry) ? skip(started.reason) : expect.fail(started.reason)
+    try {
+      for (const check of gptDecodeFamily.checks) expect(await started.contestant.prepare(check)).toBeUndefined()
     } finally {
       await started.contestant.close()
     }

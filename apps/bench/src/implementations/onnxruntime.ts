@@ -2,10 +2,11 @@ import type { InferenceSession } from 'onnxruntime-web'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion, tryImport } from './library.ts'
+import { prepareGptDecode } from './onnx-gpt-decode.ts'
 import { encodeOnnxModel } from './onnx-model.ts'
 import { prepareOnnxOp } from './onnx-op.ts'
 
-type Library = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor'>
+export type Library = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor'>
 
 /** onnxruntime-web's WASM provider; its tensors live in JavaScript, so each run copies them in and out. */
 export function createOnnxRuntimeWeb({ threads }: ImplementationOptions): Implementation {
@@ -45,6 +46,7 @@ function createOnnxRuntime(
     },
     async prepare(benchmarkCase) {
       if (benchmarkCase.kind === 'matmul') return await prepareMatmul(library, benchmarkCase, options)
+      if (benchmarkCase.kind === 'gpt-decode') return await prepareGptDecode(library, benchmarkCase, options)
       return benchmarkCase.kind === 'op' ? await prepareOnnxOp(library, benchmarkCase, options) : undefined
     },
   }

@@ -78,7 +78,7 @@ const places: readonly (readonly [pattern: RegExp, place: string, transposed: bo
   [/^transformer\.ln_f\.weight$/, 'finalNorm.gain', false],
 ]
 
-function loadParameters(model: Gpt, parameters: readonly GptParameter[]): void {
+export function loadParameters(model: Gpt, parameters: readonly GptParameter[]): void {
   const tensors = parameters.map(({ name, shape, values }) => {
     const found = places.find(([pattern]) => pattern.test(name))
     if (!found) throw new Error(`no place in Tessera's model is known for ${name}`)

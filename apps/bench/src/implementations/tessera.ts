@@ -4,6 +4,7 @@ import type { BenchmarkCase } from '../cases/case.ts'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion } from './library.ts'
+import { prepareGptDecode } from './tessera-gpt-decode.ts'
 import { prepareGptStep } from './tessera-gpt-step.ts'
 import { prepareOp } from './tessera-op.ts'
 
@@ -42,6 +43,7 @@ function prepareCase(runtime: Runtime, benchmarkCase: BenchmarkCase): PreparedCa
   if (benchmarkCase.kind === 'matmul') return prepareMatmul(runtime, benchmarkCase)
   if (benchmarkCase.kind === 'op') return prepareOp(runtime, benchmarkCase)
   if (benchmarkCase.kind === 'gpt-step') return prepareGptStep(runtime, benchmarkCase)
+  if (benchmarkCase.kind === 'gpt-decode') return prepareGptDecode(runtime, benchmarkCase)
   return undefined
 }
 
