@@ -27,13 +27,24 @@ export function emitDot(module: ModuleBuilder, tuning: MatmulTuning): PartFuncti
         const target = fn.local('i32', 'target', c)
         const rest = fn.local('i32', 'rest', n)
         for (const columnCount of columnCounts) {
-          fn.while(i32.geS(rest, columnCount), () => {
-            dotProducts(fn, tuning, rowCount, columnCount, { aRow, bColumn, k, right, added, target, steps })
-            fn.increment(right, i32.mul(bColumn, columnCount))
-            fn.increment(added, i32.mul(steps.addendColumn, columnCount))
-            fn.increment(target, i32.mul(steps.cColumn, columnCount))
-            fn.increment(rest, -columnCount)
+          // The columns of a group are far apart, so that memory is read in as many long streams.
+          const each = fn.local('i32', 'each', i32.divU(rest, columnCount))
+          const apart = (step: Local<'i32'>) => fn.local('i32', 'apart', i32.mul(step, each))
+          const far = {
+            bColumn: apart(bColumn),
+            cColumn: apart(steps.cColumn),
+            addendColumn: apart(steps.addendColumn),
+          }
+          fn.repeat(fn.local('i32', 'turns', each), () => {
+            dotProducts(fn, tuning, rowCount, columnCount, { ...far, aRow, k, right, added, target, steps })
+            fn.increment(right, bColumn)
+            fn.increment(added, steps.addendColumn)
+            fn.increment(target, steps.cColumn)
           })
+          fn.increment(right, i32.mul(far.bColumn, columnCount - 1))
+          fn.increment(added, i32.mul(far.addendColumn, columnCount - 1))
+          fn.increment(target, i32.mul(far.cColumn, columnCount - 1))
+          fn.set(rest, i32.remU(rest, columnCount))
         }
         fn.increment(a, i32.mul(aRow, rowCount))
         fn.increment(addend, i32.mul(steps.addendRow, rowCount))
@@ -47,7 +58,10 @@ export function emitDot(module: ModuleBuilder, tuning: MatmulTuning): PartFuncti
 }
 
 /** Addresses and steps of a group of dot products. */
-type DotAddresses = Record<'aRow' | 'bColumn' | 'k' | 'right' | 'added' | 'target', Local<'i32'>> & {
+type DotAddresses = Record<
+  'aRow' | 'bColumn' | 'cColumn' | 'addendColumn' | 'k' | 'right' | 'added' | 'target',
+  Local<'i32'>
+> & {
   readonly steps: Steps
 }
 
@@ -114,9 +128,8 @@ function dotProducts(
             fn.set(total, f32.add(total, f32.mul(f32.load(i32.add(row, offset)), f32.load(i32.add(column, offset)))))
             fn.increment(offset, 4)
           })
-          const { addendRow, addendColumn, cRow, cColumn } = at.steps
-          fn.set(added, i32.add(at.added, i32.add(i32.mul(addendRow, i), i32.mul(addendColumn, j))))
-          fn.set(target, i32.add(at.target, i32.add(i32.mul(cRow, i), i32.mul(cColumn, j))))
+          fn.set(added, i32.add(at.added, i32.add(i32.mul(at.steps.addendRow, i), i32.mul(at.addendColumn, j))))
+          fn.set(target, i32.add(at.target, i32.add(i32.mul(at.steps.cRow, i), i32.mul(at.cColumn, j))))
           fn.store('f32', target, f32.add(total, f32.load(added)))
         })
       })

@@ -226,7 +226,8 @@ function divide(
     Math.min(most, Math.max(least, roundUp(Math.ceil(extent / parts), multiple)))
   let rows = m
   let columns = n
-  if (chosen !== 'tiles') columns = share(n, width, chosen === 'axpy' ? 128 : width, 1024, 8)
+  // Pieces of rows of B must be long enough to be read from memory at its speed.
+  if (chosen !== 'tiles') columns = share(n, width, chosen === 'axpy' ? 384 : width, 1024, chosen === 'axpy' ? 6 : 8)
   else if (source === bSource.shared) {
     rows = share(m, tuning.rows, 4 * tuning.rows, 8 * tuning.rows, 24)
     columns = ncMaximum
