@@ -8,7 +8,7 @@ import type { Machine } from './machine.ts'
 export interface KnownAnswer {
   readonly name: string
   readonly call: (operands: readonly Operand[]) => OpCall
-  readonly inputs: readonly (Float32Array | Uint32Array)[]
+  readonly inputs: readonly (Float32Array | Uint32Array | Int8Array)[]
   readonly shapes: readonly Shape[]
   readonly expected: Float64Array
   readonly tolerance: number
@@ -52,13 +52,19 @@ async function compute(
   { call, inputs, shapes, expected, output = 0 }: KnownAnswer,
 ): Promise<Float32Array | Uint32Array> {
   const dtype = inputs[0] instanceof Uint32Array ? 'u32' : 'f32'
-  const operands = shapes.map((shape, buffer): Operand => ({ buffer, dtype, view: rowMajorView(shape) }))
+  const operands = shapes.map(
+    (shape, buffer): Operand => ({
+      buffer,
+      dtype: inputs[buffer] instanceof Int8Array ? 'i8' : dtype,
+      view: rowMajorView(shape),
+    }),
+  )
   const calls = [call(operands)]
   const ids = operands.map(({ buffer }) => buffer)
   const program: Program = {
     buffers: shapes.map((shape, id) => ({
       id,
-      byteLength: sizeOf(shape) * formatOf(dtype).bytes,
+      byteLength: sizeOf(shape) * formatOf(operands[id]!.dtype).bytes,
       role: id < inputs.length ? 'input' : 'output',
     })),
     calls,
@@ -93,6 +99,7 @@ export function knownAnswers(): KnownAnswer[] {
     matmulAnswer(37, 67, 45),
     convolutionAnswer(3, 9, 13, 11),
     epilogueAnswer(37, 67, 45),
+    quantizedAnswer(37, 64),
     mapAnswer(203),
     integerAnswer(203),
     softmaxAnswer(5, 203),
@@ -118,6 +125,35 @@ function matmulAnswer(rows: number, depth: number, columns: number): KnownAnswer
       [rows, depth],
       [depth, columns],
       [rows, columns],
+    ],
+    expected,
+    tolerance: 0,
+  }
+}
+
+/** A row times int8 weights with a scale of a half; exact as well. */
+function quantizedAnswer(rows: number, columns: number): KnownAnswer {
+  const x = numbers(columns, 1)
+  const values = Int8Array.from(numbers(rows * columns, 1))
+  const scales = new Float32Array(rows).fill(0.5)
+  const expected = new Float64Array(rows)
+  values.forEach((value, i) => {
+    expected[Math.floor(i / columns)]! += 0.5 * value * x[i % columns]!
+  })
+  return {
+    name: 'quantizedMatmul',
+    call: ([a, b, s, y]) => ({
+      op: 'quantizedMatmul',
+      attributes: { bits: 8, block: columns },
+      inputs: [a!, b!, s!],
+      outputs: [y!],
+    }),
+    inputs: [x, values, scales],
+    shapes: [
+      [1, columns],
+      [rows, columns],
+      [rows, 1],
+      [1, rows],
     ],
     expected,
     tolerance: 0,

@@ -2,12 +2,13 @@ import { formatOf } from '../graph/format.ts'
 import { isElementwise, isMovement, isReduction } from '../graph/kinds.ts'
 import { type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 import type { FusedBody, FusedInstruction, OpAttributes } from '../graph/operations.ts'
-import { rowMajorStrides, sameShape, sizeOf } from '../graph/shape.ts'
+import { sameShape, sizeOf } from '../graph/shape.ts'
 import { hasAdjacentRows, isRowMajor, reshapeView, rowMajorView, sliceView, type View } from '../graph/view.ts'
 import type { KernelLayouts, Limits } from '../plugin/contract.ts'
 import { type BodyOperand, buildBody, buildLoop, collapse, throughPlace } from './body.ts'
 import { type Candidate, type EpilogueLoop, epilogueCandidates, toEpilogue } from './epilogue.ts'
 import { type Group, Grouping, isIdentity, mergeBoundaries, trailingProducts } from './groups.ts'
+import { inverseOrder } from './inverse-order.ts'
 import { type Block, type DraftCall, type DraftOperand, link, unlinked } from './link.ts'
 import type { OpCall, Program } from './program.ts'
 import { chooseRecomputed } from './recompute.ts'
@@ -476,25 +477,4 @@ class Scheduler {
 
 function bytesOf(node: Node): number {
   return sizeOf(node.shape) * formatOf(node.dtype).bytes
-}
-
-/**
- * The strides that put the elements of `base` where a copy of `view` to memory with strides `target` would put them;
- * `undefined` where the view is not just another order of the axes.
- */
-function inverseOrder(view: View, base: Node, target: readonly number[]): number[] | undefined {
-  if (view.offset !== 0 || sizeOf(view.shape) !== sizeOf(base.shape)) return undefined
-  const own = rowMajorStrides(base.shape)
-  const strides = new Array<number>(base.shape.length).fill(0)
-  const taken = new Set<number>()
-  for (let axis = 0; axis < view.shape.length; axis++) {
-    if (view.shape[axis] === 1) continue
-    const match = own.findIndex(
-      (stride, i) => stride === view.strides[axis] && base.shape[i] === view.shape[axis] && !taken.has(i),
-    )
-    if (match < 0) return undefined
-    taken.add(match)
-    strides[match] = target[axis]!
-  }
-  return base.shape.every((extent, i) => extent === 1 || taken.has(i)) ? strides : undefined
 }

@@ -25,6 +25,7 @@ const products: readonly (readonly [batch: Shape, m: number, k: number, n: numbe
   [[], 70, 200, 1],
   [[], 130, 7, 259],
   [[], 9, 600, 130],
+  [[], 70, 600, 45],
   [[3], 9, 17, 21],
   [[2, 3], 5, 8, 16],
 ]

@@ -23,6 +23,8 @@ const sizes: readonly (readonly [number, number, number])[] = [
   [70, 200, 1],
   [130, 7, 259],
   [5, 600, 6],
+  // Enough work for kernels that prepare an operand for all threads, and more depth than they take at a time.
+  [70, 600, 45],
 ]
 const emptySizes: readonly (readonly [number, number, number])[] = [
   [0, 3, 4],
