@@ -13,7 +13,7 @@ it('matches braces, stars and classes within the parts of a name', () => {
 })
 it('takes leading parts for everything below them', () => {
   expect(select('matmul/256')).toEqual(['matmul/256/NN', 'matmul/256/NT', 'matmul/256/TN', 'matmul/256/TT'])
-  expect(select('gpt-s*')).toEqual(['gpt-step/nanogpt-cpu'])
+  expect(select('gpt-s*')).toEqual(['gpt-step/nanogpt-cpu', 'gpt-step/gpt-6x384'])
 })
 it('joins several globs without repeating', () => {
   expect(select('matmul/64/NN', 'matmul/64/N?')).toEqual(['matmul/64/NN', 'matmul/64/NT'])
