@@ -32,7 +32,7 @@ const defaultBlock4 = 32
  * import { quantizedMatmul, quantizeMatrix, tensor } from '@tessera/core'
  * const weight = quantizeMatrix(tensor([[127, -64], [2, 1]]), { bits: 8 })
  * const product = await quantizedMatmul(tensor([1, 1]), weight).data()
- * console.log([...product].map((value) => value.toFixed(2))) // ['63.00', '3.00']
+ * console.log([...product].map((value) => value.toFixed(2))) // ['63.00', '3.01']
  * ```
  */
 export function quantizeMatrix(
