@@ -24,6 +24,24 @@ function isBuiltOnOthers({ manifest }: WorkspacePackage): boolean {
   return !manifest.private && names.some((name) => packages.some((target) => target.manifest.name === name))
 }
 
+/**
+ * What `--mode quick` leaves out: the suites that run every kernel and op through every variant and format, and tests that train, start processes
+ * or browsers. What they test is tested on fewer inputs elsewhere.
+ */
+const thorough = [
+  '**/conformance*.test.ts',
+  '**/operations.test.ts',
+  '**/operations/test-op.test.ts',
+  '**/threads*.test.ts',
+  '**/pool.test.ts',
+  '**/random.test.ts',
+  '**/test-backend.test.ts',
+  '**/broken-*.test.ts',
+  '**/distributions.test.ts',
+  '**/train*.test.ts',
+  '**/browser*/**',
+]
+
 /** `--mode dist` runs the tests of published packages that use others against the built ones; every other mode uses sources. */
 export default defineConfig(({ mode }) => {
   if (mode === 'dist') requireBuiltPackages()
@@ -37,7 +55,11 @@ export default defineConfig(({ mode }) => {
         .map(({ folder, manifest }) => ({
           extends: true as const,
           root: join(root, folder),
-          test: { name: manifest.name.replace('@tessera/', ''), include: ['src/**/*.test.ts'] },
+          test: {
+            name: manifest.name.replace('@tessera/', ''),
+            include: ['src/**/*.test.ts'],
+            exclude: mode === 'quick' ? thorough : [],
+          },
         })),
     },
   }
