@@ -26,7 +26,7 @@ export const untestedOps: Readonly<Record<string, string>> = {
   ),
   ...reasons(
     'no op',
-    `createHostBackend createNode createRuntime currentRuntime formatGraph formatOf formatShape formatSpec hasAdjacentRows isFloat isInteger
+    `createHostBackend createNode createRuntime currentRuntime formatGraph formatPolicy formatOf formatShape formatSpec hasAdjacentRows isFloat isInteger
      isRowMajor mapTensors namedTensors nullKernels ownInputs promote rowMajorStrides rowMajorView sizeOf tensorsIn topologicalOrder
      viewBounds visitTree`,
   ),
