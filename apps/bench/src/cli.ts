@@ -5,7 +5,7 @@ import { runInChromium, servePage } from './browser/run.ts'
 import { benchmarkCases } from './cases/index.ts'
 import type { Schedule } from './harness/alternate.ts'
 import { runBenchmark, startContestants } from './harness/run.ts'
-import { entryLabel, type RegistryEntry, registry } from './implementations/registry.ts'
+import { entryLabel, type RegistryEntry, registry, webGpuRegistry } from './implementations/registry.ts'
 import { renderChart } from './report/chart.ts'
 import { renderTable } from './report/table.ts'
 import { selectByGlob } from './select.ts'
@@ -18,6 +18,7 @@ interface Options {
   readonly threads: number
   readonly repeat?: number
   readonly quick: boolean
+  readonly webgpu: boolean
   readonly list: boolean
   readonly browser: boolean
   readonly serve: boolean
@@ -47,6 +48,7 @@ const program = new Command('bench')
   .option('--browser', 'time in a page of headless Chromium instead, which must be installed', false)
   .option('--serve', 'serve that page for a browser of your own', false)
   .option('--screenshot <file>', 'with --browser: a picture of the page at the end')
+  .option('--webgpu', 'time the implementations for WebGPU instead', false)
   .option('--list', 'list cases and implementations, time nothing', false)
   .allowExcessArguments(false)
   .action(main)
@@ -67,7 +69,7 @@ function log(line: string): void {
 
 async function main(options: Options): Promise<void> {
   const cases = selectByGlob(benchmarkCases, ({ name }) => name, options.filter)
-  const entries = selectByGlob(registry, entryLabel, options.implementations)
+  const entries = selectByGlob(options.webgpu ? webGpuRegistry : registry, entryLabel, options.implementations)
   if (options.list) {
     for (const { name } of cases) console.log(name)
     await listImplementations(entries, options.threads)

@@ -6,8 +6,8 @@ import { packageVersion, tryImport } from './library.ts'
 type Library = typeof import('@jax-js/jax')
 type JaxArray = InstanceType<Library['numpy']['Array']>
 
-/** jax-js with its WASM backend, through `jit`. */
-export function createJaxJs(_options: ImplementationOptions): Implementation {
+/** jax-js with its WASM backend, or that for WebGPU, through `jit`. */
+export function createJaxJs({ variant }: ImplementationOptions): Implementation {
   let library: Library
   return {
     name: 'jax-js',
@@ -15,11 +15,13 @@ export function createJaxJs(_options: ImplementationOptions): Implementation {
       return packageVersion('@jax-js/jax')
     },
     async available() {
+      const backend = variant === 'webgpu' ? 'webgpu' : 'wasm'
+      if (backend === 'webgpu') (await import('./dawn.ts')).installDawn()
       const loaded = await tryImport(() => import('@jax-js/jax'))
       if ('reason' in loaded) return loaded.reason
       library = loaded.library
-      if (!(await library.init('wasm')).includes('wasm')) return 'its WASM backend cannot be initialised'
-      library.defaultDevice('wasm')
+      if (!(await library.init(backend)).includes(backend)) return `its backend ${backend} cannot be initialised`
+      library.defaultDevice(backend)
       return undefined
     },
     async prepare(benchmarkCase) {

@@ -84,6 +84,15 @@ export const registry: readonly RegistryEntry[] = [
   pytorch,
 ]
 
+/**
+ * What can be timed on WebGPU, with `--webgpu`: on the adapter that Vulkan finds, or the one of `VK_ICD_FILENAMES`. Threads are the adapter's own affair.
+ */
+export const webGpuRegistry: readonly RegistryEntry[] = [
+  nodeChild('tessera', 'webgpu', { peer: false }),
+  nodeChild('tfjs', 'webgpu', { peer: true }),
+  nodeChild('jax-js', 'webgpu', { peer: true }),
+]
+
 /** The limits of the machine, measured in the same rounds as the cases: one child for each loop of `limitFamily`. */
 export const limitEntries: readonly RegistryEntry[] = limitFamily.cases.map(({ loop }) =>
   nodeChild('limits', loop, { peer: false, flags: loop === 'fma-256' ? [revectorize] : [] }),

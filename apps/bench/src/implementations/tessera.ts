@@ -1,4 +1,5 @@
 import { wasm } from '@tessera/backend-wasm'
+import { webgpu } from '@tessera/backend-webgpu'
 import { createRuntime, jit, matmul, type Runtime, type Tensor, tensor } from '@tessera/core'
 import type { BenchmarkCase } from '../cases/case.ts'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
@@ -8,15 +9,24 @@ import { prepareGptDecode } from './tessera-gpt-decode.ts'
 import { prepareGptStep } from './tessera-gpt-step.ts'
 import { prepareOp } from './tessera-op.ts'
 
-/** Tessera on its WASM backend; the variant is that of the kernels. */
+/** Tessera on its WASM backend, whose kernels the variant names, or on WebGPU. */
 export function createTessera({ variant, threads }: ImplementationOptions): Implementation {
   let runtime: Runtime
+  const openWebGpu = async (): Promise<string | undefined> => {
+    try {
+      runtime = await createRuntime({ use: [webgpu()] })
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
   return {
     name: 'tessera',
     get version() {
       return packageVersion('@tessera/core')
     },
     async available() {
+      if (variant === 'webgpu') return openWebGpu()
       // `wide` goes by its own option, which also turns V8's revectoriser on.
       const choice = variant === 'wide' ? { wide: true } : { variant: variant as 'plain' | 'relaxed' }
       runtime = await createRuntime({ use: [wasm({ ...choice, threads })] })

@@ -5,8 +5,8 @@ import { prepareTfjsOp } from './tfjs-op.ts'
 
 type Library = typeof import('@tensorflow/tfjs-core')
 
-/** TensorFlow.js with its WASM backend. */
-export function createTfjs(_options: ImplementationOptions): Implementation {
+/** TensorFlow.js with its WASM backend, or that for WebGPU. */
+export function createTfjs({ variant }: ImplementationOptions): Implementation {
   let library: Library
   return {
     name: 'tfjs',
@@ -16,20 +16,47 @@ export function createTfjs(_options: ImplementationOptions): Implementation {
     async available() {
       const loaded = await tryImport(async () => {
         const core = await import('@tensorflow/tfjs-core')
-        await import('@tensorflow/tfjs-backend-wasm')
+        if (variant === 'webgpu') await loadWebGpu()
+        else await import('@tensorflow/tfjs-backend-wasm')
         // Gradients come with the whole library only; they are registered process-wide.
         await import('@tensorflow/tfjs')
         return core
       })
       if ('reason' in loaded) return loaded.reason
       library = loaded.library
-      return (await library.setBackend('wasm')) ? undefined : 'its WASM backend cannot be initialised'
+      const backend = variant === 'webgpu' ? 'webgpu' : 'wasm'
+      // Small tensors would be computed on the processor.
+      if (backend === 'webgpu') library.env().set('WEBGPU_CPU_FORWARD', false)
+      return (await library.setBackend(backend)) ? undefined : `its backend ${backend} cannot be initialised`
     },
     async prepare(benchmarkCase) {
-      if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
-      return benchmarkCase.kind === 'op' ? prepareTfjsOp(library, benchmarkCase) : undefined
+      const prepared =
+        benchmarkCase.kind === 'matmul'
+          ? prepareMatmul(library, benchmarkCase)
+          : benchmarkCase.kind === 'op'
+            ? prepareTfjsOp(library, benchmarkCase)
+            : undefined
+      return prepared && variant === 'webgpu' ? { ...prepared, settle: () => settleWebGpu(library) } : prepared
     },
   }
+}
+
+async function loadWebGpu(): Promise<void> {
+  const { installDawn } = await import('./dawn.ts')
+  installDawn()
+  await import('@tensorflow/tfjs-backend-webgpu')
+}
+
+/** Hands over what is recorded and waits for it. */
+async function settleWebGpu(library: Library): Promise<void> {
+  const backend = library.backend() as unknown as {
+    endComputePassEncoder(): void
+    submitQueue(): void
+    readonly queue: GPUQueue
+  }
+  backend.endComputePassEncoder()
+  backend.submitQueue()
+  await backend.queue.onSubmittedWorkDone()
 }
 
 function prepareMatmul(library: Library, benchmarkCase: MatmulCase): PreparedCase {
