@@ -1,5 +1,6 @@
 import type { DeviceBuffer, Executable, OpCall, Operand, Program, ProgramBuffer, SelectedProgram } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
+import { bytesMoved } from '../program/bytes.ts'
 import type { MemoryRange, WebGpuDispatch } from '../program/contract.ts'
 import { align, CallPlaces } from '../program/places.ts'
 import { bufferUsage } from './constants.ts'
@@ -40,6 +41,8 @@ export class WebGpuExecutable implements Executable {
   readonly #donors: readonly number[]
   /** The workspace that bind groups were made for. */
   #workspace = 0
+  /** Bytes that one run reads and writes. */
+  readonly #movedBytes: number
   #disposed = false
 
   constructor(machine: Machine, selected: SelectedProgram<'webgpu'>) {
@@ -78,6 +81,7 @@ export class WebGpuExecutable implements Executable {
       }
     })
     this.#steps = steps
+    this.#movedBytes = calls.reduce((sum, { call }) => sum + bytesMoved(call), 0)
     const workspaceBytes = scratchStart + scratchBytes
     if (workspaceBytes > machine.maximumWorkspaceBytes) {
       throw new TesseraError(
@@ -139,6 +143,7 @@ export class WebGpuExecutable implements Executable {
   #record(bound: readonly PooledBuffer[]): void {
     const { device, health, counts } = this.#machine
     if (health.isLost || health.isClosed) return
+    counts.movedBytes += this.#movedBytes
     for (let start = 0; start < this.#steps.length; start += dispatchesPerSubmit) {
       const encoder = device.createCommandEncoder()
       const pass = encoder.beginComputePass()

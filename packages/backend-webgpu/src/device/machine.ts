@@ -11,6 +11,8 @@ export interface WebGpuCounts {
   dispatches: number
   /** Command buffers handed to the queue by runs. */
   submits: number
+  /** Bytes that the calls run so far read and write, each operand once. */
+  movedBytes: number
   /** Bind groups made. */
   bindGroups: number
   /** Bytes written to, and read from, the device by the host. */
@@ -29,7 +31,14 @@ export class Machine {
   readonly workspace: Workspace
   readonly order = new WorkOrder()
   readonly pipelines: PipelineCache
-  readonly counts: WebGpuCounts = { dispatches: 0, submits: 0, bindGroups: 0, writtenBytes: 0, readBytes: 0 }
+  readonly counts: WebGpuCounts = {
+    dispatches: 0,
+    submits: 0,
+    movedBytes: 0,
+    bindGroups: 0,
+    writtenBytes: 0,
+    readBytes: 0,
+  }
 
   constructor(
     device: GPUDevice,

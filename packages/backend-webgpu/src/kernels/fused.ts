@@ -1,8 +1,8 @@
 import type { Kernel, Limits, OpCall } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
 import { planFused } from '../fused/plan.ts'
+import { bytesMoved } from '../program/bytes.ts'
 import { laneOf } from '../wgsl/formats.ts'
-import { bytesMoved } from './cost.ts'
 
 /** Generates shaders for fused loop nests: see `planFused`. */
 export const fusedKernel: Kernel<'fused', 'webgpu'> = {

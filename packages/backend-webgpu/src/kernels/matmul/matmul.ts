@@ -1,8 +1,8 @@
 import { isFloat, type Kernel, type OpCall, sizeOf } from '@tessera/core'
 import { canFinish } from '../../fused/finish.ts'
+import { bytesMoved } from '../../program/bytes.ts'
 import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
 import { laneOf } from '../../wgsl/formats.ts'
-import { bytesMoved } from '../cost.ts'
 import { planRegisterTiles } from './registers.ts'
 import { planSharedTiles } from './shared.ts'
 
