@@ -26,6 +26,9 @@ interface Step {
   readonly parameters: number
   /** By the numbers of the buffers. */
   readonly bindGroups: Map<string, GPUBindGroup>
+  /** The one that was used last, and the buffers that it was for: most steps bind the same ones every time. */
+  latest: GPUBindGroup | undefined
+  readonly latestBound: PooledBuffer[]
 }
 
 /** A compiled program. Everything that does not depend on the bound buffers is made once. */
@@ -76,6 +79,8 @@ export class WebGpuExecutable implements Executable {
           slots,
           parameters: parameterBytes,
           bindGroups: new Map(),
+          latest: undefined,
+          latestBound: [],
         })
         parameterBytes += align(dispatch.parameters?.byteLength ?? 0, bindingAlignment)
       }
@@ -169,12 +174,22 @@ export class WebGpuExecutable implements Executable {
     const workspace = this.#machine.workspace.buffer()
     if (workspace.id !== this.#workspace) {
       this.#workspace = workspace.id
-      for (const { bindGroups } of this.#steps) bindGroups.clear()
+      for (const other of this.#steps) {
+        other.bindGroups.clear()
+        other.latest = undefined
+      }
     }
-    let key = ''
-    for (const slot of step.slots) key += `${bound[slot]!.id},`
-    const known = step.bindGroups.get(key)
-    if (known) return known
+    const { slots, latest, latestBound } = step
+    if (latest && slots.every((slot, i) => latestBound[i] === bound[slot])) return latest
+    slots.forEach((slot, i) => {
+      latestBound[i] = bound[slot]!
+    })
+    const key = latestBound.map(({ id }) => id).join()
+    step.latest = step.bindGroups.get(key) ?? this.#makeBindGroup(step, bound, key, workspace)
+    return step.latest
+  }
+
+  #makeBindGroup(step: Step, bound: readonly PooledBuffer[], key: string, workspace: PooledBuffer): GPUBindGroup {
     const { dispatch, pipeline } = step
     const memoryOf = ({ place, slot }: MemoryRange): GPUBuffer => (place === 'bound' ? bound[slot]!.gpu : workspace.gpu)
     const entries: GPUBindGroupEntry[] = dispatch.bindings.map((range, binding) => ({
