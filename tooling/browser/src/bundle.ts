@@ -9,12 +9,14 @@ export interface BundleOptions {
   readonly define?: Readonly<Record<string, string>>
   /** Files to take instead of others, by absolute path. */
   readonly replace?: Readonly<Record<string, string>>
+  /** What stands for a module. */
+  readonly alias?: Readonly<Record<string, string>>
 }
 
 /** Bundles a module of the workspace and all that it imports into one, as a page loads it. */
 export async function bundleModule(
   entry: string,
-  { minify = false, external = [], define = {}, replace = {} }: BundleOptions = {},
+  { minify = false, external = [], define = {}, replace = {}, alias = {} }: BundleOptions = {},
 ): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [entry],
@@ -27,6 +29,7 @@ export async function bundleModule(
     external: [...external],
     define: { ...define },
     plugins: [replaceFiles(replace)],
+    alias: { ...alias },
     logLevel: 'silent',
   })
   return outputFiles[0]!.text

@@ -11,6 +11,7 @@ import {
 } from '@tessera/models-gpt'
 import { decodeCheckpoint, parseSafetensors, safetensorsValues, serializeSafetensors } from '@tessera/nn'
 import { encodeNpy, encodeNpz, type NumpyArray, parseNpy, parseNpz } from '@tessera/nn/interop'
+import { dataTargets } from './data-targets.ts'
 import { type FuzzTarget, textTarget } from './target.ts'
 
 const text = 'the cat sat on the mat; the dog sat on the log'
@@ -100,4 +101,5 @@ export const targets: readonly FuzzTarget[] = [
     (merges) =>
       bytePairTokenizerFromGpt2Files({ vocabulary: bytePairTokenizerToGpt2Files(bytePair()).vocabulary, merges }),
   ),
+  ...dataTargets,
 ]

@@ -15,7 +15,7 @@ export interface LoadHubFileOptions extends HubFileOptions {
  * @example
  * ```ts no-run
  * import { parseSafetensors } from '@tessera/nn'
- * import { loadHubFile } from '@tessera/nn/interop'
+ * import { loadHubFile } from '@tessera/nn/hub'
  * const file = await loadHubFile({
  *   repo: 'openai-community/gpt2',
  *   path: 'model.safetensors',

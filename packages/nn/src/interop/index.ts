@@ -1,5 +1,3 @@
-export { type LoadHubFileOptions, loadHubFile } from '../hub/cached-bytes.ts'
-export { HubError, type HubFileOptions, type HubProgress } from '../hub/download.ts'
 export { NumpyError } from '../numpy/errors.ts'
 export type { NumpyDtype, NumpyValues } from '../numpy/formats.ts'
 export { encodeNpy, fromNumpy, type NumpyArray, parseNpy, toNumpy } from '../numpy/npy.ts'
