@@ -314,3 +314,30 @@ it('cond refuses results that differ', () => {
     ),
   ).toThrow(/same shapes and formats, got f32\[1\] and f32\[2\]/)
 })
+
+describe('records whose properties come out in another order', () => {
+  const initial = { a: tensor(1), b: tensor(10) }
+  const step = ({ a, b }: typeof initial) => ({ b: b.multiply(2), a: a.add(1) })
+
+  it('keep their names in scan, forLoop and whileLoop', async () => {
+    const [scanned] = scan((state: typeof initial, x: Tensor) => [step(state), x] as const, initial, tensor([0, 0, 0]))
+    const looped = forLoop(3, (_, state: typeof initial) => step(state), initial)
+    const repeated = whileLoop(({ a }) => a.less(4), step, initial)
+    for (const { a, b } of [scanned, looped, repeated]) expect([await a.item(), await b.item()]).toEqual([4, 80])
+  })
+
+  it('keep them in both branches of cond', async () => {
+    for (const [x, wanted] of [
+      [1, [2, 20]],
+      [-1, [-1, 10]],
+    ] as const) {
+      const { a, b } = cond(
+        tensor(x).greater(0),
+        (t: Tensor) => ({ a: t.multiply(2), b: t.multiply(20) }),
+        (t: Tensor) => ({ b: t.multiply(-10), a: t }),
+        tensor(x),
+      )
+      expect([await a.item(), await b.item()]).toEqual(wanted)
+    }
+  })
+})

@@ -9,7 +9,7 @@ import { Subgraph } from '../graph/subgraph.ts'
 import { range, zeros } from './create.ts'
 import { type Recorded, record, standIn } from './record.ts'
 import { Tensor } from './tensor.ts'
-import { mapTensors, tensorList } from './tree.ts'
+import { inOrderOf, mapTensors, tensorList } from './tree.ts'
 
 export interface ScanOptions {
   /** Number of steps; needed only without sequences. */
@@ -50,7 +50,13 @@ export function scan<State, Element, Result>(
   const length = lengthOf(xs, options)
   const initials = tensorList(initial)
   const elements = mapTensors(sequences, (x) => standFor({ shape: x.shape.slice(1), dtype: x.dtype }))
-  const recorded = record((state: State, element: Element) => body(state, element), [initial, elements] as const)
+  const recorded = record(
+    (state: State, element: Element): readonly [State, Result] => {
+      const [next, result] = body(state, element)
+      return [inOrderOf(initial, next), result]
+    },
+    [initial, elements] as const,
+  )
   const carries = initials.length
   requireState('scan', initials, tensorList(recorded.result[0]))
   const node = makeScan(nodesOf([...initials, ...xs], recorded), {
@@ -106,7 +112,7 @@ export function whileLoop<State>(
 ): State {
   const initials = tensorList(initial)
   const test = record(condition, [initial] as const)
-  const step = record(body, [initial] as const)
+  const step = record((state: State) => inOrderOf(initial, body(state)), [initial] as const)
   requirePredicate('whileLoop: the condition', test.body.outputs[0])
   requireState('whileLoop', initials, tensorList(step.result))
   const shared = union(test.captured, step.captured)
@@ -137,7 +143,8 @@ export function cond<Operands extends unknown[], Result>(
   ...operands: Operands
 ): Result {
   requirePredicate('cond: the predicate', predicate)
-  const [first, second] = [record(whenTrue, operands), record(whenFalse, operands)]
+  const first = record(whenTrue, operands)
+  const second = record((...own: Operands) => inOrderOf(first.result, whenFalse(...own)), operands)
   const specs = (recorded: Recorded<unknown>) => recorded.body.outputs.map(formatSpec).join(', ')
   if (specs(first) !== specs(second)) {
     throw new ShapeError(

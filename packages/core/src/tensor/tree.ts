@@ -52,6 +52,20 @@ export function namedTensors(tree: unknown): Map<string, Tensor> {
   return found
 }
 
+/**
+ * A tree with the properties of its records in the order of another's, as far as the two have the same ones: `{ b, a }` beside `{ a, b }` counts as the
+ * same form, and lists of their tensors must agree.
+ */
+export function inOrderOf<Tree>(template: unknown, tree: Tree): Tree {
+  if (tree instanceof Tensor || template instanceof Tensor || !isBranch(tree) || !isBranch(template)) return tree
+  if (Array.isArray(tree)) {
+    return Array.isArray(template) ? (tree.map((item, i) => inOrderOf(template[i], item)) as Tree) : tree
+  }
+  if (![Object.prototype, null].includes(Object.getPrototypeOf(tree))) return tree
+  const keys = [...Object.keys(template).filter((key) => Object.hasOwn(tree, key)), ...Object.keys(tree)]
+  return Object.fromEntries([...new Set(keys)].map((key) => [key, inOrderOf(template[key], tree[key])])) as Tree
+}
+
 /** The tensors of a type, replaced: arrays and plain objects are rebuilt, everything else stays. */
 export function mapTensors<Tree>(tree: Tree, replace: (tensor: Tensor, path: Path) => unknown): Tree {
   const walk = (value: unknown, path: Path): unknown => {
