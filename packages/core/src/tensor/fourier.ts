@@ -24,7 +24,7 @@ const longestProduct = 64
  * ```ts
  * import { fourierTransform, tensor, zeros } from '@tessera/core'
  * const { real } = fourierTransform({ real: tensor([1, 2, 3, 4]), imaginary: zeros([4]) })
- * console.log(await real.data()) // 10, -2, -2, -2
+ * console.log([...(await real.data())].map(Math.round)) // [10, -2, -2, -2]
  * ```
  */
 export function fourierTransform(x: Complex, axis = -1): Complex {
