@@ -27,12 +27,14 @@ class Server:
         return {"name": "pytorch", "version": torch.__version__}
 
     def prepare(self, case):
+        from conv2d import Conv2d
         from gpt_step import GptStep
         from matmul import Matmul
         from ops import Op
+        from vgg import Vgg
 
         self.case = None
-        kinds = {"matmul": Matmul, "op": Op, "gpt-step": GptStep}
+        kinds = {"conv2d": Conv2d, "matmul": Matmul, "op": Op, "vgg": Vgg, "gpt-step": GptStep}
         if case["kind"] not in kinds:
             return {"prepared": False}
         self.case = kinds[case["kind"]](case)

@@ -1,12 +1,21 @@
+import type { Conv2dCase } from './conv2d.ts'
 import type { GptDecodeCase } from './gpt-decode.ts'
 import type { GptStepCase } from './gpt-step.ts'
 import type { LimitCase } from './limits.ts'
 import type { MatmulCase } from './matmul.ts'
 import type { OpCase } from './op.ts'
+import type { VggCase } from './vgg.ts'
 import type { Work } from './work.ts'
 
 /** What a run is asked to do, as plain data that crosses the process boundary as JSON. */
-export type BenchmarkCase = MatmulCase | OpCase | GptStepCase | GptDecodeCase | LimitCase
+export type BenchmarkCase =
+  | MatmulCase
+  | Conv2dCase
+  | OpCase
+  | VggCase
+  | GptStepCase
+  | GptDecodeCase
+  | LimitCase
 
 /** One kind of case: what is timed, what it costs at least and what result is right. */
 export interface CaseFamily<Case extends BenchmarkCase> {

@@ -6,6 +6,7 @@ type Create = (options: ImplementationOptions) => Implementation
 const loaders: Readonly<Record<string, () => Promise<Create>>> = {
   limits: async () => (await import('./limits.ts')).createLimits,
   tessera: async () => (await import('./tessera.ts')).createTessera,
+  'tessera-winograd': async () => (await import('./tessera.ts')).createTesseraWinograd,
   'onnxruntime-web': async () => (await import('./onnxruntime.ts')).createOnnxRuntimeWeb,
   'onnxruntime-node': async () => (await import('./onnxruntime.ts')).createOnnxRuntimeNode,
   tfjs: async () => (await import('./tfjs.ts')).createTfjs,

@@ -2,9 +2,11 @@ import type { InferenceSession } from 'onnxruntime-web'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion, tryImport } from './library.ts'
+import { prepareOnnxConv2d } from './onnx-conv2d.ts'
 import { prepareGptDecode } from './onnx-gpt-decode.ts'
 import { encodeOnnxModel } from './onnx-model.ts'
 import { prepareOnnxOp } from './onnx-op.ts'
+import { prepareOnnxVgg } from './onnx-vgg.ts'
 
 export type Library = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor'>
 
@@ -46,6 +48,8 @@ function createOnnxRuntime(
     },
     async prepare(benchmarkCase) {
       if (benchmarkCase.kind === 'matmul') return await prepareMatmul(library, benchmarkCase, options)
+      if (benchmarkCase.kind === 'conv2d') return await prepareOnnxConv2d(library, benchmarkCase, options)
+      if (benchmarkCase.kind === 'vgg') return await prepareOnnxVgg(library, benchmarkCase, options)
       if (benchmarkCase.kind === 'gpt-decode') return await prepareGptDecode(library, benchmarkCase, options)
       return benchmarkCase.kind === 'op' ? await prepareOnnxOp(library, benchmarkCase, options) : undefined
     },

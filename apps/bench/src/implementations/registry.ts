@@ -76,6 +76,8 @@ export const registry: readonly RegistryEntry[] = [
   nodeChild('tessera', 'plain', { peer: false }),
   nodeChild('tessera', 'relaxed', { peer: false }),
   nodeChild('tessera', 'wide', { peer: false }),
+  nodeChild('tessera-winograd', 'relaxed', { peer: false }),
+  nodeChild('tessera-winograd', 'wide', { peer: false }),
   ...wasmPeer('onnxruntime-web'),
   nodeChild('onnxruntime-node', 'native', { peer: true }),
   ...wasmPeer('tfjs', 'tfjs-backend-wasm starts no threads under Node'),

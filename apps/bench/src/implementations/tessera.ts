@@ -1,16 +1,28 @@
 import { wasm } from '@tessera/backend-wasm'
 import { webgpu } from '@tessera/backend-webgpu'
-import { createRuntime, jit, matmul, type Runtime, type Tensor, tensor } from '@tessera/core'
+import { createRuntime, jit, matmul, type Plugin, type Runtime, type Tensor, tensor } from '@tessera/core'
+import { winograd } from '@tessera/kernel-winograd'
 import type { BenchmarkCase } from '../cases/case.ts'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion } from './library.ts'
+import { prepareConv2d } from './tessera-conv2d.ts'
 import { prepareGptDecode } from './tessera-gpt-decode.ts'
 import { prepareGptStep } from './tessera-gpt-step.ts'
 import { prepareOp } from './tessera-op.ts'
+import { prepareVgg } from './tessera-vgg.ts'
 
 /** Tessera on its WASM backend, whose kernels the variant names, or on WebGPU. */
-export function createTessera({ variant, threads }: ImplementationOptions): Implementation {
+export function createTessera(options: ImplementationOptions): Implementation {
+  return create('tessera', options, [])
+}
+
+/** The same with Winograd kernels for 3 × 3 convolutions, on the WASM backend. */
+export function createTesseraWinograd(options: ImplementationOptions): Implementation {
+  return create('tessera-winograd', options, [winograd()])
+}
+
+function create(name: string, { variant, threads }: ImplementationOptions, plugins: readonly Plugin[]): Implementation {
   let runtime: Runtime
   const openWebGpu = async (): Promise<string | undefined> => {
     try {
@@ -21,7 +33,7 @@ export function createTessera({ variant, threads }: ImplementationOptions): Impl
     }
   }
   return {
-    name: 'tessera',
+    name,
     get version() {
       return packageVersion('@tessera/core')
     },
@@ -29,7 +41,7 @@ export function createTessera({ variant, threads }: ImplementationOptions): Impl
       if (variant === 'webgpu') return openWebGpu()
       // `wide` goes by its own option, which also turns V8's revectoriser on.
       const choice = variant === 'wide' ? { wide: true } : { variant: variant as 'plain' | 'relaxed' }
-      runtime = await createRuntime({ use: [wasm({ ...choice, threads })] })
+      runtime = await createRuntime({ use: [wasm({ ...choice, threads }), ...plugins] })
       const { device } = runtime
       if (device.variant !== variant) return `the backend runs its ${device.variant} kernels here`
       if (device.threads !== threads) return `the backend runs ${device.threads} threads here, not ${threads}`
@@ -51,6 +63,8 @@ export function createTessera({ variant, threads }: ImplementationOptions): Impl
 
 function prepareCase(runtime: Runtime, benchmarkCase: BenchmarkCase): PreparedCase | undefined {
   if (benchmarkCase.kind === 'matmul') return prepareMatmul(runtime, benchmarkCase)
+  if (benchmarkCase.kind === 'conv2d') return prepareConv2d(runtime, benchmarkCase)
+  if (benchmarkCase.kind === 'vgg') return prepareVgg(runtime, benchmarkCase)
   if (benchmarkCase.kind === 'op') return prepareOp(runtime, benchmarkCase)
   if (benchmarkCase.kind === 'gpt-step') return prepareGptStep(runtime, benchmarkCase)
   if (benchmarkCase.kind === 'gpt-decode') return prepareGptDecode(runtime, benchmarkCase)

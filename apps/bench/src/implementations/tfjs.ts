@@ -1,6 +1,8 @@
+import type { BenchmarkCase } from '../cases/case.ts'
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion, tryImport } from './library.ts'
+import { prepareTfjsConv2d } from './tfjs-conv2d.ts'
 import { prepareTfjsOp } from './tfjs-op.ts'
 
 type Library = typeof import('@tensorflow/tfjs-core')
@@ -30,15 +32,16 @@ export function createTfjs({ variant }: ImplementationOptions): Implementation {
       return (await library.setBackend(backend)) ? undefined : `its backend ${backend} cannot be initialised`
     },
     async prepare(benchmarkCase) {
-      const prepared =
-        benchmarkCase.kind === 'matmul'
-          ? prepareMatmul(library, benchmarkCase)
-          : benchmarkCase.kind === 'op'
-            ? prepareTfjsOp(library, benchmarkCase)
-            : undefined
+      const prepared = prepareCase(library, benchmarkCase)
       return prepared && variant === 'webgpu' ? { ...prepared, settle: () => settleWebGpu(library) } : prepared
     },
   }
+}
+
+function prepareCase(library: Library, benchmarkCase: BenchmarkCase): PreparedCase | undefined {
+  if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
+  if (benchmarkCase.kind === 'conv2d') return prepareTfjsConv2d(library, benchmarkCase)
+  return benchmarkCase.kind === 'op' ? prepareTfjsOp(library, benchmarkCase) : undefined
 }
 
 async function loadWebGpu(): Promise<void> {
