@@ -9,7 +9,7 @@ import { planProduct, productFunction } from './wasm/product.ts'
 import { roundUp } from './wasm/tuning.ts'
 
 /** Relative error of the algorithms, by α, for operands of the size of one. */
-const tolerances = { 4: 4e-6, 6: 1e-5 } as const
+const tolerances = { 4: 2e-6, 6: 5e-6 } as const
 
 /** The parts of an algorithm that its kernels share, made when the first kernel is built. */
 function lazily<Value>(make: () => Value): () => Value {

@@ -61,7 +61,7 @@ describe('selection', () => {
         for (const kernel of ['winograd-f2,', 'winograd-f2-backward-input', 'winograd-f2-backward-filter'])
           expect(explanation).toContain(kernel)
       },
-      { tolerance: 5e-6 },
+      { tolerance: 3e-6 },
     ))
 
   it('leaves small convolutions, and those that it cannot run, to the direct kernel', () =>

@@ -8,14 +8,7 @@ import type { VggCase } from './vgg.ts'
 import type { Work } from './work.ts'
 
 /** What a run is asked to do, as plain data that crosses the process boundary as JSON. */
-export type BenchmarkCase =
-  | MatmulCase
-  | Conv2dCase
-  | OpCase
-  | VggCase
-  | GptStepCase
-  | GptDecodeCase
-  | LimitCase
+export type BenchmarkCase = MatmulCase | Conv2dCase | OpCase | VggCase | GptStepCase | GptDecodeCase | LimitCase
 
 /** One kind of case: what is timed, what it costs at least and what result is right. */
 export interface CaseFamily<Case extends BenchmarkCase> {

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest'
+import { conv2dFamily, conv2dOperands } from './conv2d.ts'
 import { batchCount, gptBatch, gptParameters, gptStepFamily } from './gpt-step.ts'
 import { benchmarkCases } from './index.ts'
 import { tokenInput, uniformInput } from './inputs.ts'
 import { matmulFamily, matmulOperands } from './matmul.ts'
 import { opFamily } from './op.ts'
+import { vggFamily } from './vgg.ts'
 
 it('names every case once', () => {
   const names = benchmarkCases.map(({ name }) => name)
@@ -100,4 +102,33 @@ it('expects rows of a softmax that add up to one, and gradients of a cross-entro
   }
   for (const sum of sums('softmax/check', 37)) expect(sum).toBeCloseTo(1, 12)
   for (const sum of sums('cross-entropy/check', 131)) expect(sum).toBeCloseTo(0, 12)
+})
+
+it('expects of a convolution what its definition says, and of its gradients the same sum of products', () => {
+  const [forward, backwardInput, backwardFilter] = ['forward', 'backward-input', 'backward-filter'].map(
+    (pass) => conv2dFamily.checks.find(({ name }) => name === `conv2d/check/stride-2/n2/${pass}`)!,
+  )
+  const { shapes, input, filter, error } = conv2dOperands(forward!)
+  expect(shapes).toEqual({ input: [2, 5, 11, 11], filter: [7, 5, 3, 3], error: [2, 7, 6, 6] })
+  const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+    let sum = 0
+    for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
+    return sum
+  }
+  // ⟨g, x ∗ w⟩ = ⟨∂x, x⟩ = ⟨∂w, w⟩
+  const product = dot(error, conv2dFamily.expected(forward!))
+  expect(dot(conv2dFamily.expected(backwardInput!), input)).toBeCloseTo(product, 9)
+  expect(dot(conv2dFamily.expected(backwardFilter!), filter)).toBeCloseTo(product, 9)
+  // The first result is that of the filter's lower right part: a row and a column of zeros lie around the image.
+  const first = [0, 1, 2, 3, 4].flatMap((c) =>
+    [0, 1].flatMap((y) => [0, 1].map((x) => input[c * 121 + y * 11 + x]! * filter[c * 9 + (y + 1) * 3 + x + 1]!)),
+  )
+  expect(conv2dFamily.expected(forward!)[0]).toBeCloseTo(
+    first.reduce((sum, value) => sum + value, 0),
+    12,
+  )
+})
+
+it('counts 30.7 billion operations in the convolutions of VGG-16', () => {
+  expect(vggFamily.work(vggFamily.cases[0]!).flops / 1e9).toBeCloseTo(30.69, 1)
 })

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import type { BenchmarkCase } from '../cases/case.ts'
+import { conv2dFamily } from '../cases/conv2d.ts'
 import { gptDecodeFamily } from '../cases/gpt-decode.ts'
+
 import { gptStepFamily } from '../cases/gpt-step.ts'
 import { matmulFamily } from '../cases/matmul.ts'
 import { opFamily } from '../cases/op.ts'
+import { vggFamily } from '../cases/vgg.ts'
 import { Contestant } from '../harness/contestant.ts'
 import { entryLabel, type RegistryEntry, registry } from './registry.ts'
 
@@ -44,8 +48,14 @@ describe.each(trainers.map((entry) => [entryLabel(entry), entry] as const))('%s'
   })
 })
 
-const judged = registry.filter((entry) => ['tessera/relaxed', 'pytorch/native'].includes(entryLabel(entry)))
-const groups = new Map(opFamily.checks.map((check) => [opFamily.group!(check), check]))
+const judged = registry.filter((entry) =>
+  ['tessera/relaxed', 'tessera-winograd/relaxed', 'pytorch/native'].includes(entryLabel(entry)),
+)
+const groups = new Map<string, BenchmarkCase>([
+  ...opFamily.checks.map((check): [string, BenchmarkCase] => [opFamily.group!(check), check]),
+  ...conv2dFamily.checks.map((check): [string, BenchmarkCase] => [conv2dFamily.group!(check), check]),
+  ...vggFamily.checks.map((check): [string, BenchmarkCase] => ['vgg', check]),
+])
 
 describe.each(judged.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
   it('computes every op and gradient as float64 does', { timeout: 60_000 }, async ({ skip }) => {
