@@ -1,8 +1,3 @@
-/** A way to WebGPU, and what must stay referenced while it is used. */
-export interface Entry {
-  readonly gpu: GPU
-}
-
 /** Entry points of Dawn, by their flags. They stay for good: collecting one aborts the process. */
 const entries = new Map<string, GPU>()
 
