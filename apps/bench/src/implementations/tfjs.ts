@@ -55,10 +55,12 @@ async function settleWebGpu(library: Library): Promise<void> {
   const backend = library.backend() as unknown as {
     endComputePassEncoder(): void
     submitQueue(): void
+    readonly commandEncoder: GPUCommandEncoder | null
     readonly queue: GPUQueue
   }
   backend.endComputePassEncoder()
-  backend.submitQueue()
+  // It hands over by itself what has become long.
+  if (backend.commandEncoder) backend.submitQueue()
   await backend.queue.onSubmittedWorkDone()
 }
 
