@@ -28,7 +28,6 @@ interface Sizes {
 
 const cases: readonly Sizes[] = [
   { queries: 5, keys: 7, width: 8, valueWidth: 12, causal: false },
-  { queries: 7, keys: 7, width: 16, valueWidth: 16, causal: true },
   { queries: 66, keys: 70, width: 8, valueWidth: 4, causal: true },
   { queries: 9, keys: 9, width: 8, valueWidth: 8, causal: true, sideBySide: true },
   { queries: 1, keys: 9, width: 8, valueWidth: 8, causal: true, position: 4 },

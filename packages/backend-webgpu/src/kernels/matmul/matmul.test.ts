@@ -18,9 +18,7 @@ const product = (name: string, m: number, k: number, n: number): KernelTestCall 
 
 const calls = [
   product('odd', 5, 7, 9),
-  product('whole quads', 8, 12, 16),
   product('beyond a tile', 70, 36, 132),
-  product('a row', 1, 40, 24),
   product('shared depth', 4, 1100, 8),
 ]
 
