@@ -16,11 +16,7 @@ const product = (name: string, m: number, k: number, n: number): KernelTestCall 
   },
 })
 
-const calls = [
-  product('odd', 5, 7, 9),
-  product('beyond a tile', 70, 36, 132),
-  product('shared depth', 4, 1100, 8),
-]
+const calls = [product('odd', 5, 7, 9), product('beyond a tile', 70, 36, 132), product('shared depth', 4, 1100, 8)]
 
 /** The two ways to multiply, whichever the kernel would take here. */
 const kernels: readonly Kernel<'matmul', 'webgpu'>[] = [
