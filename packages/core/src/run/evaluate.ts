@@ -9,7 +9,7 @@ import { compileGraph } from '../pipeline.ts'
 import type { Device } from '../plugin/contract.ts'
 import type { DonorsOf } from '../stages/compiled.ts'
 import type { CachedProgram } from './cache.ts'
-import { inOrder, settled } from './order.ts'
+import { inOrder, readInOrder } from './order.ts'
 import { type RuntimeState, runtimeState } from './runtime.ts'
 import { makeRunnable } from './staged.ts'
 import {
@@ -74,8 +74,8 @@ export async function readNode(node: Node): Promise<{ node: Node; data: TypedArr
       data: new array(value.data.buffer.slice(value.data.byteOffset, value.data.byteOffset + value.data.byteLength)),
     }
   const { device } = runtimeState(deviceOf([computed])).runtime
-  await settled(device)
-  const bytes = await device.read(storageOf(computed, device).buffer, bytesOf(node))
+  const { buffer } = storageOf(computed, device)
+  const bytes = await readInOrder(device, () => device.read(buffer, bytesOf(node)))
   return { node: computed, data: new array(bytes.buffer, bytes.byteOffset, sizeOf(node.shape)) }
 }
 

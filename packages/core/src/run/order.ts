@@ -47,3 +47,16 @@ export async function settled(device: Device): Promise<void> {
   queues.delete(device)
   throw failure.error
 }
+
+/**
+ * Asks a device for something in order: at once, unless something asked for earlier still waits, and before all that is asked for
+ * later, which may write over what is to be read. Throws the first error of what was asked for before.
+ */
+export async function readInOrder<Result>(device: Device, read: () => Promise<Result>): Promise<Result> {
+  const queue = queues.get(device)
+  if (!queue) return read()
+  const result = queue.tail.then(read)
+  result.catch(() => {})
+  await settled(device)
+  return result
+}

@@ -196,6 +196,19 @@ describe('jit', () => {
     expect(await state.x.item()).toBe(1)
   })
 
+  it('reads what a tensor was when it was asked for, though the next call writes over it', async () => {
+    const state = { x: zeros([1000]).realize() }
+    const step = jit((state: { x: Tensor }) => {
+      state.x = state.x.add(1)
+    })
+    const asked: Promise<number>[] = []
+    for (let i = 0; i < 5; i++) {
+      step(state)
+      asked.push(state.x.data().then((data) => data[999]!))
+    }
+    expect(await Promise.all(asked)).toEqual([1, 2, 3, 4, 5])
+  })
+
   it('loses nothing when memory is short', async () => {
     const runtime = await createRuntime()
     const state = { x: tensor([1, 2]).realize() }
