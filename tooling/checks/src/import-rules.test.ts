@@ -48,9 +48,9 @@ describe('published packages', () => {
   })
 
   test('may use types of a backend where the rules say types', () => {
-    const dependencies = { '@tessera/backend-wasm': 'workspace:^' }
-    const type = { 'index.ts': "export type { WasmKernelProgram } from '@tessera/backend-wasm'" }
-    const value = { 'index.ts': "import { wasm } from '@tessera/backend-wasm'" }
+    const dependencies = { '@tessera/backend-webgpu': 'workspace:^' }
+    const type = { 'index.ts': "export type { WebGpuKernelProgram } from '@tessera/backend-webgpu'" }
+    const value = { 'index.ts': "import { webgpu } from '@tessera/backend-webgpu'" }
     expect(judge(type, 'packages/kernel-winograd', { dependencies })).toEqual([])
     expect(judge(value, 'packages/kernel-winograd', { dependencies })).toHaveLength(1)
   })

@@ -31,7 +31,10 @@ export async function buildPage({ cases, threads, schedule }: PageOptions): Prom
   const here = import.meta.dirname
   const script = await bundleModule(join(here, 'page.ts'), {
     define,
-    replace: { [join(here, '../implementations/library.ts')]: join(here, 'library.ts') },
+    replace: {
+      [join(here, '../implementations/library.ts')]: join(here, 'library.ts'),
+      [join(here, '../implementations/dawn.ts')]: join(here, 'dawn.ts'),
+    },
     external: ['onnxruntime-web', 'onnxruntime-node'],
   })
   // Its threads start the module that it is itself in: it must not be a part of the page's script.

@@ -177,7 +177,7 @@ const leading = {
   profile(message) {
     const { id, aloneSteps } = message
     const microseconds = runSteps(message, aloneSteps.keys(), aloneSteps)
-    post({ kind: 'profile', id, microseconds })
+    return [{ kind: 'profile', id, microseconds }]
   },
   write({ address, bytes }) {
     reach(address + bytes.length)
@@ -186,7 +186,7 @@ const leading = {
   read({ id, address, byteLength }) {
     reach(address + byteLength)
     const bytes = new Uint8Array(words.buffer).slice(address, address + byteLength)
-    post({ kind: 'read', id, bytes }, [bytes.buffer])
+    return [{ kind: 'read', id, bytes }, [bytes.buffer]]
   },
 }
 
@@ -206,8 +206,10 @@ function runSteps({ program, bindings, words: given, wordsAddress, messages, sha
 }
 
 function lead(message) {
-  leading[message.kind](message)
+  const answer = leading[message.kind](message)
+  // Counted first: whoever has the answer finds the queue idle.
   if (message.kind !== 'load' && message.kind !== 'forget') Atomics.add(words, at.completed, 1)
+  if (answer) post(...answer)
 }
 
 listen((message) => {
