@@ -64,7 +64,8 @@ export interface AutoflexState {
  * const autoflex = new Autoflex()
  * autoflex.initialize((scale) => Math.min(Math.round(3 / scale), 32767)) // largest value 3
  * for (let i = 0; i < 20; i++) autoflex.record(Math.round(3 / autoflex.scale))
- * console.log(autoflex.scale) // 2^-12: 3 takes 14 bits, one is left for the sign, and one for growth
+ * // 3 takes 14 bits, one is left for the sign, and one for growth.
+ * console.log(Math.log2(autoflex.scale)) // -12
  * ```
  */
 export class Autoflex implements ScaleManager {

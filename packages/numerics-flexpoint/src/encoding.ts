@@ -58,7 +58,7 @@ export function roundHalfToEven(x: number): number {
  * ```ts
  * import { decodeFlex, encodeFlex } from '@tessera/numerics-flexpoint'
  * const stored = encodeFlex([1, -0.5, 0.1], { bits: 8, exponentBits: 5 })
- * console.log(stored.mantissas, stored.scale) // Int8Array [64, -32, 6], 0.015625
+ * console.log(stored.mantissas, stored.scale) // [64, -32, 6], 0.015625
  * console.log(decodeFlex(stored)) // [1, -0.5, 0.09375]
  * ```
  */

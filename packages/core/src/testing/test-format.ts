@@ -28,8 +28,9 @@ export interface FormatTestOptions {
  *
  * @example
  * ```ts
+ * import type { Tensor } from '@tessera/core'
  * import { collectTests, failuresOf, testFormat } from '@tessera/core/testing'
- * const quarters = { name: 'quarters', bits: 8, round: (x) => ({ value: x.multiply(4).round().divide(4) }) } as const
+ * const quarters = { name: 'quarters', bits: 8, round: (x: Tensor) => ({ value: x.multiply(4).round().divide(4) }) } as const
  * console.log(await failuresOf(collectTests((run) => testFormat({ format: quarters, error: 1, run })))) // []
  * ```
  */
