@@ -34,7 +34,9 @@ describe.each(registry.map((entry) => [entryLabel(entry), entry] as const))('%s'
   })
 })
 
-const trainers = registry.filter(({ implementation }) => ['tessera', 'pytorch'].includes(implementation))
+const trainers = registry.filter(({ implementation }) =>
+  ['tessera', 'pytorch', 'tfjs', 'jax-js'].includes(implementation),
+)
 
 describe.each(trainers.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
   it('trains nanoGPT’s CPU recipe to the losses of float64', { timeout: 60_000 }, async ({ skip }) => {

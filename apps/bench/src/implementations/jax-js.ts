@@ -1,5 +1,6 @@
 import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
+import { prepareJaxJsGptStep } from './jax-js-gpt-step.ts'
 import { prepareJaxJsOp } from './jax-js-op.ts'
 import { packageVersion, tryImport } from './library.ts'
 
@@ -26,6 +27,7 @@ export function createJaxJs({ variant }: ImplementationOptions): Implementation 
     },
     async prepare(benchmarkCase) {
       if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
+      if (benchmarkCase.kind === 'gpt-step') return prepareJaxJsGptStep(library, benchmarkCase)
       return benchmarkCase.kind === 'op' ? prepareJaxJsOp(library, benchmarkCase) : undefined
     },
   }

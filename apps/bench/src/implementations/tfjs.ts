@@ -3,6 +3,7 @@ import { type MatmulCase, matmulOperands } from '../cases/matmul.ts'
 import type { Implementation, ImplementationOptions, PreparedCase } from './implementation.ts'
 import { packageVersion, tryImport } from './library.ts'
 import { prepareTfjsConv2d } from './tfjs-conv2d.ts'
+import { prepareTfjsGptStep } from './tfjs-gpt-step.ts'
 import { prepareTfjsOp } from './tfjs-op.ts'
 
 type Library = typeof import('@tensorflow/tfjs-core')
@@ -41,6 +42,7 @@ export function createTfjs({ variant }: ImplementationOptions): Implementation {
 function prepareCase(library: Library, benchmarkCase: BenchmarkCase): PreparedCase | undefined {
   if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
   if (benchmarkCase.kind === 'conv2d') return prepareTfjsConv2d(library, benchmarkCase)
+  if (benchmarkCase.kind === 'gpt-step') return prepareTfjsGptStep(library, benchmarkCase)
   return benchmarkCase.kind === 'op' ? prepareTfjsOp(library, benchmarkCase) : undefined
 }
 
