@@ -5,7 +5,14 @@ import { runInChromium, servePage } from './browser/run.ts'
 import { benchmarkCases } from './cases/index.ts'
 import type { Schedule } from './harness/alternate.ts'
 import { runBenchmark, startContestants } from './harness/run.ts'
-import { entryLabel, type RegistryEntry, registry, webGpuRegistry } from './implementations/registry.ts'
+import {
+  entryLabel,
+  type RegistryEntry,
+  registry,
+  webGpuRegistry,
+  withSingleThreadedPeers,
+} from './implementations/registry.ts'
+import { measureProgram, renderProgramFigures } from './program/measure.ts'
 import { renderChart } from './report/chart.ts'
 import { renderTable } from './report/table.ts'
 import { selectByGlob } from './select.ts'
@@ -16,6 +23,9 @@ interface Options {
   readonly json?: string
   readonly svg?: string
   readonly threads: number
+  readonly bestPeers: boolean
+  readonly program: boolean
+  readonly steps: number
   readonly repeat?: number
   readonly quick: boolean
   readonly webgpu: boolean
@@ -39,6 +49,7 @@ const program = new Command('bench')
   .option('--json <file>', 'write the figures to this file')
   .option('--svg <file>', 'draw the figures into this file')
   .option('--threads <count>', 'threads of each implementation', positiveInteger, 1)
+  .option('--best-peers', 'with more threads than one: time every peer with one thread as well', false)
   .option(
     '--repeat <rounds>',
     `rounds of turns (default ${thorough.rounds}, with --quick ${quick.rounds})`,
@@ -49,6 +60,8 @@ const program = new Command('bench')
   .option('--serve', 'serve that page for a browser of your own', false)
   .option('--screenshot <file>', 'with --browser: a picture of the page at the end')
   .option('--webgpu', 'time the implementations for WebGPU instead', false)
+  .option('--program', 'measure what a training step costs beyond its kernels, and its memory over many steps', false)
+  .option('--steps <count>', 'with --program: steps over which memory is watched', positiveInteger, 10_000)
   .option('--list', 'list cases and implementations, time nothing', false)
   .allowExcessArguments(false)
   .action(main)
@@ -69,7 +82,20 @@ function log(line: string): void {
 
 async function main(options: Options): Promise<void> {
   const cases = selectByGlob(benchmarkCases, ({ name }) => name, options.filter)
-  const entries = selectByGlob(options.webgpu ? webGpuRegistry : registry, entryLabel, options.implementations)
+  const selected = selectByGlob(options.webgpu ? webGpuRegistry : registry, entryLabel, options.implementations)
+  const entries = options.bestPeers && options.threads > 1 ? withSingleThreadedPeers(selected) : selected
+  if (options.program) {
+    const figures = await measureProgram({
+      cases,
+      entries,
+      threads: options.threads,
+      steps: options.steps,
+      progress: log,
+    })
+    console.log(renderProgramFigures(figures))
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, undefined, 2)}\n`)
+    return
+  }
   if (options.list) {
     for (const { name } of cases) console.log(name)
     await listImplementations(entries, options.threads)

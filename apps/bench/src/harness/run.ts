@@ -36,7 +36,13 @@ export async function runBenchmark({ cases, entries, threads, schedule, progress
           notTimed.push({ ...subject, reason: turn.reason })
         } else {
           const work = familyOf(benchmarkCase).work(benchmarkCase)
-          measurements.push({ ...subject, work, threads, peer, samplesMs: turn.samplesMs })
+          measurements.push({
+            ...subject,
+            work,
+            threads: entry.fixedThreads ?? threads,
+            peer,
+            samplesMs: turn.samplesMs,
+          })
         }
       }
     }

@@ -45,10 +45,7 @@ export function prepareJaxJsGptStep(library: Library, benchmarkCase: GptStepCase
     corrections: JaxArray,
   ): [JaxArray, State] => {
     const kept = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.ref]))
-    const [value, gradients] = valueAndGrad(loss)(kept, tokens, targets) as unknown as [
-      JaxArray,
-      Named,
-    ]
+    const [value, gradients] = valueAndGrad(loss)(kept, tokens, targets) as unknown as [JaxArray, Named]
     const squares = Object.values(gradients).map((gradient) => numpy.square(gradient.ref).sum())
     const norm = numpy.sqrt(squares.reduce((sum, square) => sum.add(square)))
     const scale = numpy.minimum(numpy.reciprocal(norm.add(1e-6)).mul(clipNorm), 1)

@@ -11,6 +11,8 @@ export interface RegistryEntry {
   readonly peer: boolean
   /** Why the implementation has no more than one thread under Node; absent when it has. */
   readonly singleThreaded?: string
+  /** Number of its threads, whatever the others have. */
+  readonly fixedThreads?: number
   launch(threads: number): LaunchCommand
 }
 
@@ -94,6 +96,22 @@ export const webGpuRegistry: readonly RegistryEntry[] = [
   nodeChild('tfjs', 'webgpu', { peer: true }),
   nodeChild('jax-js', 'webgpu', { peer: true }),
 ]
+
+/** The entries, and every peer with one thread as well: some have no more, and some are slower with more. */
+export function withSingleThreadedPeers(entries: readonly RegistryEntry[]): RegistryEntry[] {
+  return entries.flatMap((entry) => {
+    if (!entry.peer) return [entry]
+    const { implementation, variant, peer } = entry
+    const single: RegistryEntry = {
+      implementation,
+      variant: `${variant}, 1 thread`,
+      peer,
+      fixedThreads: 1,
+      launch: () => entry.launch(1),
+    }
+    return entry.singleThreaded === undefined ? [entry, single] : [single]
+  })
+}
 
 /** The limits of the machine, measured in the same rounds as the cases: one child for each loop of `limitFamily`. */
 export const limitEntries: readonly RegistryEntry[] = limitFamily.cases.map(({ loop }) =>
