@@ -60,8 +60,9 @@ function planConvolution(call: OpCall<ConvolutionOp>, size: 4 | 6, variant: Vari
   const { algorithm, filters, turnedFilters, product } = parts[size]()
   const layout = layoutOf(call)!
   const turned = call.op === 'convolutionBackwardInput'
-  const matrices = planFilters(algorithm, layout.rows, layout.channels, turned)
-  const plan = planProduct(algorithm, layout, matrices, matmulTuning(variant))
+  const tuning = matmulTuning(variant)
+  const matrices = planFilters(algorithm, { rows: layout.rows, columns: layout.channels, turned }, tuning)
+  const plan = planProduct(algorithm, layout, matrices, tuning)
   const data = new Int32Array(matrices.words.length + plan.words.length)
   data.set(matrices.words)
   data.set(plan.words, matrices.words.length)

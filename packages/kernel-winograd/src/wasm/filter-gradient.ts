@@ -22,7 +22,7 @@ import { emitSquares, emitTiles, entryBytes } from './lanes.ts'
 import type { ConvolutionLayout } from './layout.ts'
 import type { ProductPlan } from './product.ts'
 import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
-import { align, blockDepth, blockRows, chooseNarrowest, min, roundUp, spread, widthOf } from './tuning.ts'
+import { align, blockDepth, chooseNarrowest, gradientBlockRows, min, roundUp, spread, widthOf } from './tuning.ts'
 import { wordTable } from './words.ts'
 
 /** Distances in bytes. Rows are output channels, channels those of the input; tiles are counted over all images. */
@@ -283,19 +283,19 @@ function emitMultiply(module: ModuleBuilder, { size }: Algorithm, tuning: Matmul
     const packed = fn.local('i32', 'packed', i32.add(scratch, words.load(data, 'scratchPanels')))
     const errors = fn.local('i32', 'errors', i32.add(shared, words.load(data, 'sharedErrors')))
     const sums = fn.local('i32', 'sums', i32.add(shared, words.load(data, 'sharedSums')))
-    const blocks = fn.local('i32', 'blocks', i32.divU(i32.add(rows, blockRows - 1), blockRows))
+    const blocks = fn.local('i32', 'blocks', i32.divU(i32.add(rows, gradientBlockRows - 1), gradientBlockRows))
     const all = fn.local('i32', 'all', i32.mul(blocks, size * size))
     const end = fn.local('i32', 'end', i32.divU(i32.mul(all, i32.add(thread, 1)), threads))
     const packedProduct = fn.local('i32', 'packedProduct', -1)
     fn.forRange(i32.divU(i32.mul(all, thread), threads), end, 1, (unit) => {
       const product = fn.local('i32', 'product', i32.divU(unit, blocks))
-      const row = fn.local('i32', 'row', i32.mul(i32.remU(unit, blocks), blockRows))
+      const row = fn.local('i32', 'row', i32.mul(i32.remU(unit, blocks), gradientBlockRows))
       fn.if(i32.ne(product, packedProduct), () => {
         const source = i32.add(shared, i32.mul(product, dataStep))
         fn.call(packB, { source, step: tileRow, kStep: 4, count: channels, k: count, destination: packed })
         fn.set(packedProduct, product)
       })
-      const m = fn.local('i32', 'm', min(i32.const(blockRows), i32.sub(rows, row)))
+      const m = fn.local('i32', 'm', min(i32.const(gradientBlockRows), i32.sub(rows, row)))
       const left = i32.add(i32.add(errors, i32.mul(product, errorStep)), i32.mul(row, tileRow))
       const a = fn.local('i32', 'a', left)
       const into = i32.add(i32.add(sums, i32.mul(product, sumStep)), i32.mul(row, sumRow))

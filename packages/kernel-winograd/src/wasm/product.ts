@@ -7,6 +7,7 @@ import {
   type PanelFunction,
 } from '@tessera/backend-wasm/kernel'
 import type { Algorithm } from '../algorithms.ts'
+import { type FilterMatrices, panelOffset, rowBytes } from './filters.ts'
 import { emitTiles, entryBytes } from './lanes.ts'
 import type { ConvolutionLayout } from './layout.ts'
 import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
@@ -32,8 +33,10 @@ const words = wordTable([
   'targetImage',
   'targetChannel',
   'targetRow',
-  'filterRow',
   'filterStep',
+  'filterBlock',
+  'filterStream',
+  'lastFilterStream',
   'blockTiles',
   'dataStep',
   'resultRow',
@@ -58,11 +61,12 @@ const parameters = {
   threads: 'i32',
 } as const
 
-/** Tiles whose data and results a thread holds at a time: few enough for the cache, enough to read the filters seldom. */
-function tilesOfBlock(channels: number, rows: number, products: number, width: number): number {
+/**
+ * The most tiles whose data and results a thread holds at a time: many enough to read the filters, which come from memory or the last cache, seldom.
+ */
+function mostTiles(channels: number, rows: number, products: number, width: number): number {
   const bytesOfTile = 4 * products * (channels + rows)
-  const fitting = Math.max((2 * 2 ** 20) / bytesOfTile, 48, (channels + rows) / 8)
-  return roundUp(fitting, width)
+  return roundUp(Math.max((6 * 2 ** 20) / bytesOfTile, 64, (channels + rows) / 8), width)
 }
 
 export interface ProductPlan {
@@ -74,7 +78,7 @@ export interface ProductPlan {
 export function planProduct(
   { size, outputs }: Algorithm,
   layout: ConvolutionLayout,
-  filters: { readonly rowBytes: number; readonly productStep: number },
+  filters: FilterMatrices,
   tuning: MatmulTuning,
 ): ProductPlan {
   const width = widthOf(tuning)
@@ -82,7 +86,7 @@ export function planProduct(
   const [gridY, gridX] = target.map((extent) => Math.ceil(extent / outputs)) as [number, number]
   const tiles = batch * gridY * gridX
   const splitRows = rows > tiles ? 1 : 0
-  const blockTiles = Math.min(tilesOfBlock(channels, rows, size * size, width), roundUp(tiles, width))
+  const blockTiles = Math.min(mostTiles(channels, rows, size * size, width), roundUp(tiles, width))
   const resultRow = 4 * blockTiles
   const dataStep = spread(4 * blockTiles * channels)
   const resultStep = spread(resultRow * rows)
@@ -111,8 +115,10 @@ export function planProduct(
       targetImage: rows * plane(target),
       targetChannel: plane(target),
       targetRow: 4 * target[1],
-      filterRow: filters.rowBytes,
       filterStep: filters.productStep,
+      filterBlock: filters.blockStep,
+      filterStream: filters.stream,
+      lastFilterStream: filters.lastStream,
       blockTiles,
       dataStep,
       resultRow,
@@ -197,7 +203,7 @@ function emitPart(
     const [sourceTable, targetTable] = [at('scratchSource'), at('scratchTarget')]
     const [dataStart, resultStart] = [at('scratchData'), at('scratchResult')]
     const [dataStep, resultStep, resultRow] = [load('dataStep'), load('resultStep'), load('resultRow')]
-    const [filterRow, filterStep] = [load('filterRow'), load('filterStep')]
+    const filterStep = load('filterStep')
     const [sourceChannel, targetChannel] = [load('sourceChannel'), load('targetChannel')]
     const [sourceRow, targetRow] = [load('sourceRow'), load('targetRow')]
     const grid = { gridY: load('gridY'), gridX: load('gridX'), step: outputs }
@@ -205,8 +211,13 @@ function emitPart(
     const patch = fn.local('i32', 'patch', i32.add(scratch, 4 * width))
     const panelBytes = fn.local('i32', 'panelBytes', i32.mul(channels, 4 * width))
     for (let offset = 0; offset < 4 * width; offset += 16) fn.store('v128', scratch, f32x4.splat(0), offset)
-    fn.forRange(tile, tileEnd, blockTiles, (first) => {
-      const count = fn.local('i32', 'count', min(blockTiles, i32.sub(tileEnd, first)))
+    // Blocks of about the same size: each reads all filters.
+    const ownTiles = i32.sub(tileEnd, tile)
+    const blocks = i32.divU(i32.add(ownTiles, i32.sub(blockTiles, 1)), blockTiles)
+    const share = i32.divU(i32.add(ownTiles, i32.sub(blocks, 1)), blocks)
+    const block = fn.local('i32', 'block', i32.and(i32.add(share, width - 1), -width))
+    fn.forRange(tile, tileEnd, block, (first) => {
+      const count = fn.local('i32', 'count', min(block, i32.sub(tileEnd, first)))
       const padded = fn.local('i32', 'padded', i32.and(i32.add(count, width - 1), -width))
       const range = { first, count, padded }
       fn.call(tiles, {
@@ -235,69 +246,80 @@ function emitPart(
       })
       const table = fn.local('i32', 'table', sourceTable)
       const panel = fn.local('i32', 'panel', dataStart)
-      fn.forRange(0, padded, width, () => {
-        const plane = fn.local('i32', 'plane', source)
-        const into = fn.local('i32', 'into', panel)
-        fn.repeat(channels, () => {
-          for (let group = 0; group < width / 4; group++) {
-            fn.call(toProducts, {
-              table: i32.add(table, 4 * entryBytes * group),
-              plane,
-              rowStep: sourceRow,
-              scratch: patch,
-              target: i32.add(into, 16 * group),
-              productStep: dataStep,
-            })
-          }
-          fn.increment(plane, sourceChannel)
-          fn.increment(into, 4 * width)
+      fn.repeat(i32.const(+(process.env.R_IN ?? 1)), () => {
+        fn.set(table, sourceTable)
+        fn.set(panel, dataStart)
+        fn.forRange(0, padded, width, () => {
+          const plane = fn.local('i32', 'plane', source)
+          const into = fn.local('i32', 'into', panel)
+          fn.repeat(channels, () => {
+            for (let group = 0; group < width / 4; group++) {
+              fn.call(toProducts, {
+                table: i32.add(table, 4 * entryBytes * group),
+                plane,
+                rowStep: sourceRow,
+                scratch: patch,
+                target: i32.add(into, 16 * group),
+                productStep: dataStep,
+              })
+            }
+            fn.increment(plane, sourceChannel)
+            fn.increment(into, 4 * width)
+          })
+          fn.increment(table, entryBytes * width)
+          fn.increment(panel, panelBytes)
         })
-        fn.increment(table, entryBytes * width)
-        fn.increment(panel, panelBytes)
       })
-      const [a, b, c] = [
-        fn.local('i32', 'a', i32.add(filters, i32.mul(row, filterRow))),
-        fn.local('i32', 'b', dataStart),
-        fn.local('i32', 'c', resultStart),
-      ]
-      fn.repeat(size * size, () => {
-        fn.call(multiply, {
-          a,
-          aStep: filterRow,
-          b,
-          panelBytes,
-          c,
-          cStep: resultRow,
-          rows,
-          channels,
-          tiles: count,
-          zeros: scratch,
+      fn.repeat(i32.const(+(process.env.R_MUL ?? 1)), () => {
+        const [a, b, c] = [
+          fn.local('i32', 'a', filters),
+          fn.local('i32', 'b', dataStart),
+          fn.local('i32', 'c', resultStart),
+        ]
+        fn.repeat(size * size, () => {
+          fn.call(multiply, {
+            data,
+            a,
+            row,
+            b,
+            panelBytes,
+            c,
+            cStep: resultRow,
+            rows,
+            channels,
+            tiles: count,
+            zeros: scratch,
+          })
+          fn.increment(a, filterStep)
+          fn.increment(b, dataStep)
+          fn.increment(c, resultStep)
         })
-        fn.increment(a, filterStep)
-        fn.increment(b, dataStep)
-        fn.increment(c, resultStep)
       })
-      const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
-      const results = fn.local('i32', 'results', resultStart)
-      fn.repeat(rows, () => {
-        const entry = fn.local('i32', 'entry', targetTable)
-        const from = fn.local('i32', 'from', results)
-        fn.forRange(0, count, 4, () => {
-          const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
-          fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
-          fn.increment(entry, 4 * entryBytes)
-          fn.increment(from, 16)
+      fn.repeat(i32.const(+(process.env.R_OUT ?? 1)), () => {
+        const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
+        const results = fn.local('i32', 'results', resultStart)
+        fn.repeat(rows, () => {
+          const entry = fn.local('i32', 'entry', targetTable)
+          const from = fn.local('i32', 'from', results)
+          fn.forRange(0, count, 4, () => {
+            const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
+            fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
+            fn.increment(entry, 4 * entryBytes)
+            fn.increment(from, 16)
+          })
+          fn.increment(plane, targetChannel)
+          fn.increment(results, resultRow)
         })
-        fn.increment(plane, targetChannel)
-        fn.increment(results, resultRow)
       })
     })
   })
 }
 
 const multiplyParameters = {
+  data: 'i32',
+  /** The filters of the product, and the first row of them to take. */
   a: 'i32',
-  aStep: 'i32',
+  row: 'i32',
   b: 'i32',
   panelBytes: 'i32',
   c: 'i32',
@@ -308,7 +330,7 @@ const multiplyParameters = {
   zeros: 'i32',
 } as const
 
-/** Emits one of the products: `c[rows, tiles] = a[rows, channels] · b[channels, tiles]`, where b lies in panels of tiles. */
+/** Emits one of the products: `c[rows, tiles] = a[rows, channels] · b[channels, tiles]`, where a lies as `FilterMatrices` and b in panels of tiles. */
 function emitMultiply(
   module: ModuleBuilder,
   tuning: MatmulTuning,
@@ -316,20 +338,24 @@ function emitMultiply(
 ): FunctionHandle<typeof multiplyParameters, 'void'> {
   const width = widthOf(tuning)
   return module.function('winogradMultiply', multiplyParameters, 'void', (fn, parameters) => {
-    const { a, aStep, b, panelBytes, c, cStep, rows, channels, tiles, zeros } = parameters
+    const { data, a, row, b, panelBytes, c, cStep, rows, channels, tiles, zeros } = parameters
+    const load = (word: Word) => fn.local('i32', word, words.load(data, word))
+    const [blockStep, stream, lastStream] = [load('filterBlock'), load('filterStream'), load('lastFilterStream')]
     fn.forRange(0, channels, blockDepth, (depth) => {
       const k = fn.local('i32', 'k', min(i32.const(blockDepth), i32.sub(channels, depth)))
-      fn.forRange(0, rows, blockRows, (i) => {
-        const m = fn.local('i32', 'm', min(i32.const(blockRows), i32.sub(rows, i)))
+      fn.forRange(0, rows, blockRows(tuning), (i) => {
+        const m = fn.local('i32', 'm', min(i32.const(blockRows(tuning)), i32.sub(rows, i)))
         const panel = fn.local('i32', 'panel', i32.add(b, i32.mul(depth, 4 * width)))
         const into = fn.local('i32', 'into', i32.add(c, i32.mul(i, cStep)))
-        const left = fn.local('i32', 'left', i32.add(a, i32.add(i32.mul(i, aStep), i32.shl(depth, 2))))
+        const firstPanel = i32.divU(i32.add(row, i), tuning.rows)
+        const left = fn.local('i32', 'left', i32.add(a, panelOffset({ blockStep }, [depth, k], firstPanel)))
+        const aStep = fn.local('i32', 'aStep', select(i32.eq(k, blockDepth), stream, lastStream))
         const call = (target: PanelFunction) =>
           fn.call(target, {
             layout: aLayoutCode.rows,
             a: left,
             aStep,
-            aPanelStep: i32.mul(aStep, tuning.rows),
+            aPanelStep: rowBytes(k),
             m,
             b: panel,
             bStep: 4 * width,

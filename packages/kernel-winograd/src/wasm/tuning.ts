@@ -10,8 +10,11 @@ export const spread = (bytes: number): number => roundUp(bytes, 4096) + 192
 /** Columns of the widest tile of the matrix product. */
 export const widthOf = (tuning: MatmulTuning): number => 4 * tuning.widths[0]
 
-/** The most rows, and the depth, that tiles run over at a time: they stay in the second-level cache. */
-export const blockRows = 120
+/** Rows that tiles run over at a time: panels of filters that stay in the first-level cache for the next columns. */
+export const blockRows = (tuning: MatmulTuning): number => 4 * tuning.rows
+/** The same for errors, which stay in the second-level cache. */
+export const gradientBlockRows = 120
+/** The depth that tiles run over at a time. */
 export const blockDepth = 256
 
 export const min = (a: Expression<'i32'>, b: Expression<'i32'>): Expression<'i32'> => select(i32.ltS(a, b), a, b)
