@@ -7,8 +7,10 @@ import { Command } from 'commander'
 import { type Consumer, ConsumerContext } from './consumer.ts'
 import { bundlerConsumers } from './consumers/bundlers.ts'
 import { nodeConsumers } from './consumers/node.ts'
+import { thirdParty } from './consumers/third-party.ts'
 import { typeConsumers } from './consumers/types.ts'
 import { mixedVersions } from './consumers/versions.ts'
+import { type DeliveryFigures, measureDeliveries } from './delivery.ts'
 import { Pages } from './pages.ts'
 import { startRegistry } from './registry.ts'
 import { ReleaseFolder, type Versions } from './release.ts'
@@ -19,10 +21,16 @@ const program = new Command('rehearse')
     'Publishes every package to a registry on loopback, bumps one by a changeset, publishes again, and installs what was published into projects made from nothing. Needs Chromium, and the npm registry for what the projects use beside Tessera.',
   )
   .option('--only <text>', 'only consumers whose names contain this')
+  .option(
+    '--rounds <number>',
+    'how often each page is opened to compare loading with peers; 0 leaves that out',
+    Number,
+    5,
+  )
   .option('--keep', 'keep the projects, for a look at what failed')
   .option('--json <file>', 'write the results there')
   .parse()
-const { only, keep, json } = program.opts<{ only?: string; keep?: boolean; json?: string }>()
+const { only, rounds, keep, json } = program.opts<{ only?: string; rounds: number; keep?: boolean; json?: string }>()
 
 interface Result {
   readonly name: string
@@ -32,6 +40,7 @@ interface Result {
 }
 
 const results: Result[] = []
+let deliveries: readonly DeliveryFigures[] | undefined
 
 async function record<Value>(name: string, work: () => Promise<readonly [Value, string]>): Promise<Value | undefined> {
   const start = performance.now()
@@ -47,6 +56,24 @@ async function record<Value>(name: string, work: () => Promise<readonly [Value, 
     console.error(`FAIL  ${name}: ${seen}`)
     return undefined
   }
+}
+
+function deliveryTable(figures: readonly DeliveryFigures[]): string {
+  const table = new Table({
+    head: ['', 'packages', 'installed, MB', 'loaded, kB with gzip', 'first result, ms: median (range)'],
+    style: { head: [], border: [] },
+  })
+  for (const { name, packages, installedBytes, loadedBytes, milliseconds } of figures) {
+    const [least, median, most] = [milliseconds[0]!, milliseconds[milliseconds.length >> 1]!, milliseconds.at(-1)!]
+    table.push([
+      name,
+      packages,
+      (installedBytes / 1e6).toFixed(1),
+      (loadedBytes / 1e3).toFixed(0),
+      `${median.toFixed(0)} (${least.toFixed(0)}–${most.toFixed(0)})`,
+    ])
+  }
+  return table.toString()
 }
 
 const listed = (versions: Versions): string =>
@@ -78,11 +105,18 @@ try {
     ...nodeConsumers,
     ...typeConsumers,
     ...bundlerConsumers,
+    thirdParty,
   ]
   for (const [index, { name, check }] of consumers.entries()) {
     if (only && !name.toLowerCase().includes(only.toLowerCase())) continue
     const context = new ConsumerContext(join(folder, `consumer-${index}`), registry, pages)
     await record(name, async () => [undefined, await check(context)])
+  }
+  if (rounds > 0) {
+    deliveries = await record('sizes and loading beside peers', async () => {
+      const figures = await measureDeliveries(join(folder, 'deliveries'), registry, pages, rounds)
+      return [figures, `${figures.length} pages, each opened ${rounds} times`]
+    })
   }
 } finally {
   registry.close()
@@ -102,5 +136,6 @@ for (const { name, passed, seconds, seen } of results)
 console.log(table.toString())
 const failed = results.filter(({ passed }) => !passed).length
 console.log(`${results.length - failed} passed, ${failed} failed`)
-if (json) writeFileSync(json, `${JSON.stringify(results, undefined, 2)}\n`)
+if (deliveries) console.log(deliveryTable(deliveries))
+if (json) writeFileSync(json, `${JSON.stringify({ results, deliveries }, undefined, 2)}\n`)
 process.exitCode = failed > 0 ? 1 : 0

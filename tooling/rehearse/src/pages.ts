@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { type Browser, chromium } from 'playwright-core'
 import sirv from 'sirv'
 import type { Ran } from './consumer.ts'
@@ -7,6 +8,14 @@ import type { Ran } from './consumer.ts'
 export const isolation = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
+/** How a page came up. */
+export interface Load {
+  /** Scripts and WebAssembly modules that it asked for, with gzip. */
+  readonly bytes: number
+  /** From navigation to its result. */
+  readonly milliseconds: number
 }
 
 /** Opens pages of consumers in headless Chromium. */
@@ -45,7 +54,37 @@ export class Pages {
   }
 
   /** Serves a folder as a page that is isolated, or not, and runs it. */
-  async runFolder(folder: string, path = '/', isolated = true): Promise<Ran> {
+  runFolder(folder: string, path = '/', isolated = true): Promise<Ran> {
+    return this.#serve(folder, isolated, (origin) => this.run(origin + path))
+  }
+
+  /** Serves a folder and opens it with an empty cache; its program leaves the milliseconds since navigation in `globalThis.result`. */
+  load(folder: string): Promise<Load> {
+    return this.#serve(folder, true, async (origin) => {
+      const context = await this.#browser.newContext()
+      try {
+        const page = await context.newPage()
+        const bodies: Promise<Buffer>[] = []
+        page.on('response', (response) => {
+          if (response.url().startsWith('http') && /\.(m?js|wasm)$/.test(response.url())) bodies.push(response.body())
+        })
+        await page.goto(origin)
+        await page.waitForFunction(() => 'result' in globalThis, undefined, { timeout: 60_000 })
+        const { sinceNavigation } = await page.evaluate(
+          () => (globalThis as unknown as { result: Promise<{ sinceNavigation: number }> }).result,
+        )
+        const bytes = (await Promise.all(bodies)).reduce(
+          (sum, body) => sum + gzipSync(body, { level: 9 }).byteLength,
+          0,
+        )
+        return { bytes, milliseconds: sinceNavigation }
+      } finally {
+        await context.close()
+      }
+    })
+  }
+
+  async #serve<Value>(folder: string, isolated: boolean, work: (origin: string) => Promise<Value>): Promise<Value> {
     const files = sirv(folder, { dev: true })
     const server: Server = createServer((request, response) => {
       if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value)
@@ -56,7 +95,7 @@ export class Pages {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
     try {
-      return await this.run(`http://localhost:${port}${path}`)
+      return await work(`http://localhost:${port}`)
     } finally {
       server.close()
       server.closeAllConnections()
