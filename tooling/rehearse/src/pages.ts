@@ -10,6 +10,16 @@ export const isolation = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
 
+/** The policy that SECURITY.md asks for: a page under it must work. */
+const contentSecurityPolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:"
+
+export interface ServeOptions {
+  /** Whether the page may share memory between threads. */
+  readonly isolated?: boolean
+  /** Whether the policy of SECURITY.md is set. */
+  readonly policy?: boolean
+}
+
 /** How a page came up. */
 export interface Load {
   /** Scripts and WebAssembly modules that it asked for, with gzip. */
@@ -53,14 +63,14 @@ export class Pages {
     }
   }
 
-  /** Serves a folder as a page that is isolated, or not, and runs it. */
-  runFolder(folder: string, path = '/', isolated = true): Promise<Ran> {
-    return this.#serve(folder, isolated, (origin) => this.run(origin + path))
+  /** Serves a folder as a page and runs it. */
+  runFolder(folder: string, { isolated = true, policy = true }: ServeOptions = {}): Promise<Ran> {
+    return this.#serve(folder, { isolated, policy }, (origin) => this.run(origin))
   }
 
   /** Serves a folder and opens it with an empty cache; its program leaves the milliseconds since navigation in `globalThis.result`. */
   load(folder: string): Promise<Load> {
-    return this.#serve(folder, true, async (origin) => {
+    return this.#serve(folder, { isolated: true }, async (origin) => {
       const context = await this.#browser.newContext()
       try {
         const page = await context.newPage()
@@ -84,10 +94,15 @@ export class Pages {
     })
   }
 
-  async #serve<Value>(folder: string, isolated: boolean, work: (origin: string) => Promise<Value>): Promise<Value> {
+  async #serve<Value>(
+    folder: string,
+    { isolated, policy }: ServeOptions,
+    work: (origin: string) => Promise<Value>,
+  ): Promise<Value> {
     const files = sirv(folder, { dev: true })
+    const headers = { ...(isolated && isolation), ...(policy && { 'Content-Security-Policy': contentSecurityPolicy }) }
     const server: Server = createServer((request, response) => {
-      if (isolated) for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value)
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
       files(request, response, () => {
         response.writeHead(404).end()
       })
