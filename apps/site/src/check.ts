@@ -63,7 +63,8 @@ if (pictures) mkdirSync(pictures, { recursive: true })
 await serve({ root: join(import.meta.dirname, '..'), port })
 const browser = await chromium.launch({
   executablePath,
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  // Offers a software adapter to the example for WebGPU.
+  args: ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking'],
 })
 try {
   await lookAtPages(browser)
