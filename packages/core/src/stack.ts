@@ -3,17 +3,19 @@
  * is the caller's line, also inside of `jit`, a transform or a definition.
  */
 
-/** The folder of this package's code as it stands in stack frames; `undefined` where it has been bundled with its user's. */
+/** The folder of this package as it stands in stack frames; `undefined` where its code has been bundled with its user's. */
 const folder = folderOf(import.meta.url)
 
 function folderOf(url: unknown): string | undefined {
-  const path = typeof url === 'string' ? /^[a-z]+:\/\/[^/]*(\/.*\/core\/(?:src|dist)\/)/.exec(url)?.[1] : undefined
+  const path = typeof url === 'string' ? /^[a-z]+:\/\/[^/]*(\/.*\/core\/)(?:src|dist)\//.exec(url)?.[1] : undefined
   return path && decodeURI(path)
 }
 
 const hasPlace = (frame: string): boolean => /:\d+:\d+\)?$/.test(frame)
 /** Built-in functions, such as `Array.map`, have no place; they stand between frames of this package. */
-const isOwn = (frame: string): boolean => !hasPlace(frame) || (frame.includes(folder!) && !/\.test\.[jt]s/.test(frame))
+const isOwn = (frame: string): boolean => !hasPlace(frame) || (isInside(frame) && !/\.test\.[jt]s/.test(frame))
+/** Where source maps are in use, frames of built code name its sources. */
+const isInside = (frame: string): boolean => ['src/', 'dist/'].some((part) => frame.includes(folder! + part))
 
 /** The deepest chain of calls inside this package, and some of the caller's. */
 const frames = 64
