@@ -1,8 +1,20 @@
 /**
- * Parts for authors of kernels, beside the assembler: elementary functions of vectors, and the packed matrix product and attention,
- * whole or in parts.
+ * Parts for authors of kernels, beside the assembler: elementary functions of vectors, the packed matrix product and attention,
+ * whole or in parts, and the epilogues of calls.
  */
+export type { BlockPart, Blocks } from './fused/plan-block.ts'
 export * from './kernels/attention/index.ts'
+export { imageEpilogueWork, imageFollowers } from './kernels/convolution/after.ts'
+export {
+  epiloguePart,
+  epilogueWork,
+  followersOf,
+  invocationOf,
+  joinWords,
+  resultOf,
+  type Strided,
+  stageOf,
+} from './kernels/epilogue.ts'
 export * from './kernels/matmul/index.ts'
 export {
   ConstantPool,

@@ -2,8 +2,9 @@ import type { ConvolutionGeometry } from '../graph/compounds/convolution.ts'
 import { isFloat } from '../graph/format.ts'
 import { type Shape, sizeOf } from '../graph/shape.ts'
 import { isRowMajor } from '../graph/view.ts'
-import type { Kernel } from '../plugin/contract.ts'
-import type { OpCall } from '../schedule/program.ts'
+import type { Kernel, ReferenceKernelProgram } from '../plugin/contract.ts'
+import { buildWithEpilogue } from '../run/reference/epilogue.ts'
+import { type OpCall, ownInputs } from '../schedule/program.ts'
 
 /** Told the positions of an element of the input, of the filter and of the result, in row-major order, that meet in a convolution. */
 type VisitTerm = (input: number, filter: number, result: number) => void
@@ -63,28 +64,33 @@ function referenceKernel<Op extends ConvolutionOp>(op: Op): Kernel<Op, 'referenc
     op,
     backend: 'reference',
     tolerance: 1e-7,
-    cost: ({ inputs, outputs }: OpCall<Op>) =>
-      [...inputs, ...outputs].every(({ view, dtype }) => isRowMajor(view) && isFloat(dtype) && dtype !== 'f16')
-        ? sizeOf(outputs[0]!.view.shape)
+    epilogues: true,
+    cost: (call: OpCall<Op>) =>
+      [...ownInputs(call), ...(call.epilogue ? [] : call.outputs)].every(
+        ({ view, dtype }) => isRowMajor(view) && isFloat(dtype) && dtype !== 'f16',
+      )
+        ? sizeOf(call.epilogue?.result.shape ?? call.outputs[0]!.view.shape)
         : undefined,
-    build: ({ attributes, inputs, outputs }) => {
-      const viewOf = (at: 0 | 1 | 'written') => (at === 'written' ? outputs[0]! : inputs[at]!).view
-      return (sources, targets) => {
-        const sums = new Float64Array(sizeOf(outputs[0]!.view.shape))
-        const operand = (at: 0 | 1 | 'written') => ({
-          values: at === 'written' ? sums : sources[at]!,
-          offset: at === 'written' ? 0 : viewOf(at).offset,
-        })
-        const [x, w, y] = [operand(role.input), operand(role.filter), operand(role.result)]
-        const [input, filter] = [viewOf(role.input).shape, viewOf(role.filter).shape]
-        forEachTerm(input, filter, attributes as ConvolutionGeometry, (i, f, r) => {
-          if (role.result === 'written') sums[r]! += x.values[x.offset + i]! * w.values[w.offset + f]!
-          else if (role.input === 'written') sums[i]! += y.values[y.offset + r]! * w.values[w.offset + f]!
-          else sums[f]! += x.values[x.offset + i]! * y.values[y.offset + r]!
-        })
-        targets[0]!.set(sums, outputs[0]!.view.offset)
-      }
-    },
+    build: (call) => buildWithEpilogue(call, buildConvolution),
+  }
+
+  function buildConvolution({ attributes, inputs, outputs }: OpCall<Op>): ReferenceKernelProgram {
+    const viewOf = (at: 0 | 1 | 'written') => (at === 'written' ? outputs[0]! : inputs[at]!).view
+    return (sources, targets) => {
+      const sums = new Float64Array(sizeOf(outputs[0]!.view.shape))
+      const operand = (at: 0 | 1 | 'written') => ({
+        values: at === 'written' ? sums : sources[at]!,
+        offset: at === 'written' ? 0 : viewOf(at).offset,
+      })
+      const [x, w, y] = [operand(role.input), operand(role.filter), operand(role.result)]
+      const [input, filter] = [viewOf(role.input).shape, viewOf(role.filter).shape]
+      forEachTerm(input, filter, attributes as ConvolutionGeometry, (i, f, r) => {
+        if (role.result === 'written') sums[r]! += x.values[x.offset + i]! * w.values[w.offset + f]!
+        else if (role.input === 'written') sums[i]! += y.values[y.offset + r]! * w.values[w.offset + f]!
+        else sums[f]! += x.values[x.offset + i]! * y.values[y.offset + r]!
+      })
+      targets[0]!.set(sums, outputs[0]!.view.offset)
+    }
   }
 }
 

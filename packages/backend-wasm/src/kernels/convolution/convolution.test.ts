@@ -1,7 +1,24 @@
-import type { Backend, ConvolutionGeometry, Kernel, SelectedProgram } from '@tessera/core'
-import { sizeOf } from '@tessera/core'
-import { convolutionReferences, type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
-import { describe, it } from 'vitest'
+import type { Backend, ConvolutionGeometry, Kernel, SelectedProgram, TypedArray } from '@tessera/core'
+import {
+  conv2d,
+  createRuntime,
+  grad,
+  jit,
+  randomKey,
+  randomNormal,
+  rowMajorView,
+  sizeOf,
+  type Tensor,
+} from '@tessera/core'
+import {
+  convolutionReferences,
+  type KernelTestCall,
+  type ProgramBuilder,
+  type Random,
+  randomStorage,
+  testKernel,
+} from '@tessera/core/testing'
+import { describe, expect, it } from 'vitest'
 import { WasmDevice } from '../../device/device.ts'
 import { Machine } from '../../device/machine.ts'
 import { canEnableRevectorizer, supportsThreads, type Variant, variants } from '../../variant.ts'
@@ -53,10 +70,45 @@ const cases: Record<string, Case> = {
   '3-D': { input: [1, 3, 5, 6, 7], filter: [8, 3, 3, 2, 3], stride: [1, 2, 1], padding: around(1, 3) },
 }
 
+/** Writes what follows the result of a call, of shape `[images, channels, ...spatial]`, and gives the contents of its operands. */
+type Follow = (
+  program: ProgramBuilder,
+  call: (shape: readonly number[], write: Parameters<ProgramBuilder['callThen']>[4]) => void,
+  shape: readonly number[],
+  random: Random,
+) => TypedArray[]
+
+const residual = 'bias, ReLU, residual, and the result itself'
+const epilogues: Record<string, Follow> = {
+  [residual]: (program, call, shape, random) => {
+    const bias = program.input('f32', [1, shape[1]!, ...shape.slice(2).map(() => 1)])
+    const residual = program.input('f32', shape)
+    const [output, plain] = [program.output('f32', shape), program.output('f32', shape)]
+    call(shape, (body, result) => {
+      const biased = body.compute('add', result, body.load(bias))
+      body.store(output, body.compute('add', body.compute('maximum', biased, body.constant(0)), body.load(residual)))
+      body.store(plain, result)
+    })
+    return [randomStorage(random, 'f32', shape[1]!), randomStorage(random, 'f32', sizeOf(shape))]
+  },
+  'a scale for each image, a counter': (program, call, shape, random) => {
+    const scale = program.input('f32', [shape[0]!, ...shape.slice(1).map(() => 1)])
+    const output = program.output('f32', shape)
+    const strides = rowMajorView(shape).strides.map((stride, axis) => (shape[axis] === 1 ? 0 : stride))
+    call(shape, (body, result) => {
+      const index = body.cast(body.iota(strides), 'f32')
+      const small = body.compute('multiply', index, body.constant(1 / sizeOf(shape)))
+      body.store(output, body.compute('add', body.compute('multiply', result, body.load(scale)), small))
+    })
+    return [randomStorage(random, 'f32', shape[0]!)]
+  },
+}
+
 function callOf(
   op: keyof typeof convolutionReferences,
   name: string,
   { input, filter, ...options }: Case,
+  follow?: Follow,
 ): KernelTestCall {
   const rank = input.length - 2
   const ones = new Array<number>(rank).fill(1)
@@ -88,10 +140,34 @@ function callOf(
     scale: Math.sqrt(terms[op]),
     write: (program, random) => {
       const inputs = [first, second].map((shape) => program.input('f32', shape))
-      program.call(op, attributes[op] as never, inputs, [program.output('f32', result)])
-      return [first, second].map((shape) => randomStorage(random, 'f32', sizeOf(shape)))
+      const values = [first, second].map((shape): TypedArray => randomStorage(random, 'f32', sizeOf(shape)))
+      if (!follow) program.call(op, attributes[op] as never, inputs, [program.output('f32', result)])
+      else {
+        const call: Parameters<Follow>[1] = (shape, write) =>
+          program.callThen(op, attributes[op] as never, inputs, { shape }, write)
+        values.push(...follow(program, call, result, random))
+      }
+      return values
     },
   }
+}
+
+/** Calls with epilogues, by turns the first and the second one. */
+function followed(op: keyof typeof convolutionReferences): KernelTestCall[] {
+  if (op === 'convolutionBackwardFilter') return []
+  const strided = ['stride 2', 'stride with dilation']
+  const names = ['3 × 3', 'one element', 'many channels', 'many positions', '1 × 1', 'groups', '1-D', '3-D'].concat(
+    'dilation, uneven padding',
+    'depthwise with a multiplier',
+    op === 'convolution' ? strided : [],
+  )
+  const follows = Object.entries(epilogues)
+  return names
+    .filter((name) => op === 'convolution' || !cases[name]!.stride)
+    .map((name, i) => {
+      const [after, follow] = follows[i % follows.length]!
+      return callOf(op, `${name}, then ${after}`, cases[name]!, follow)
+    })
 }
 
 /** Several threads, one after the other, the last one first. */
@@ -123,11 +199,56 @@ describe.each([...backends, ['relaxed, three threads', playing('relaxed')] as co
       backend,
       reference: convolutionReferences[kernel.op] as Kernel<typeof kernel.op, 'reference'>,
       run: { describe, it },
-      calls: Object.entries(cases).map(([name, entry]) => callOf(kernel.op, name, entry)),
+      calls: [...Object.entries(cases).map(([name, entry]) => callOf(kernel.op, name, entry)), ...followed(kernel.op)],
       refuses: [
         callOf(kernel.op, 'four spatial axes', { input: [1, 1, 2, 2, 2, 2], filter: [1, 1, 1, 1, 1, 1] }),
         callOf(kernel.op, 'no image', { input: [0, 2, 4, 4], filter: [3, 2, 3, 3] }),
+        // Several products, or no map of images.
+        ...(kernel.op === 'convolutionBackwardInput'
+          ? [callOf(kernel.op, 'an epilogue of a strided one', cases['stride 2']!, epilogues[residual]!)]
+          : []),
       ],
     })
   }
+})
+
+describe('convolutions in programs', () => {
+  const block = jit((x: Tensor, filter: Tensor, bias: Tensor) =>
+    conv2d(x, filter, { padding: 1 })
+      .add(bias.reshape([-1, 1, 1]))
+      .relu()
+      .add(x),
+  )
+  const gradient = jit((x: Tensor, filter: Tensor, bias: Tensor) =>
+    grad((from: Tensor) =>
+      conv2d(from.relu(), filter, { padding: 1 })
+        .add(bias.reshape([-1, 1, 1]))
+        .square()
+        .sum(),
+    )(x),
+  )
+  const operands = (): [Tensor, Tensor, Tensor] => [
+    randomNormal(randomKey(1), [2, 6, 20, 19]),
+    randomNormal(randomKey(2), [6, 6, 3, 3]),
+    randomNormal(randomKey(3), [6]),
+  ]
+
+  it('take bias, activation and residual as an epilogue, the mask of a gradient too, as the reference does', async () => {
+    const results: number[][][] = []
+    for (const use of [[], [wasm({ threads: 1 })], [wasm({ threads: 2 })]]) {
+      const runtime = await createRuntime({ use })
+      const values = [await block(...operands()).data(), await gradient(...operands()).data()]
+      results.push(values.map((each) => [...each]))
+      if (use.length > 0) {
+        expect(block.explain()).toMatch(/wasm-convolution .*then add less where add/)
+        expect(gradient.explain()).toMatch(/wasm-convolution-backward-input .*then/)
+      }
+      await runtime.close()
+    }
+    const [wanted, one, two] = results
+    expect(two).toEqual(one)
+    one!.forEach((values, i) => {
+      for (const [j, value] of values.entries()) expect(Math.abs(value - wanted![i]![j]!)).toBeLessThan(2e-4)
+    })
+  })
 })

@@ -1,29 +1,41 @@
 import type { ConvolutionGeometry, Kernel, Limits, OpCall, Operand } from '@tessera/core'
-import { isRowMajor, sizeOf } from '@tessera/core'
-import { i32 } from '../../assembler/index.ts'
+import { isRowMajor, ownInputs, sizeOf } from '@tessera/core'
+import { i32, type ModuleBuilder } from '../../assembler/index.ts'
 import type { WasmArgument, WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '../../program/contract.ts'
+import type { Variant } from '../../variant.ts'
+import { bytesOf, epiloguePart, invocationOf, joinWords, resultOf, stageOf } from '../epilogue.ts'
 import { matmulTuning } from '../matmul/index.ts'
 import type { MatmulTuning } from '../matmul/tuning.ts'
+import { imageEpilogueWork, imageFollowers } from './after.ts'
 import { emitFilterGradient } from './filter-gradient.ts'
-import {
-  type Convolution,
-  type ConvolutionShapes,
-  mostSpatialAxes,
-  type ProductPlan,
-  planBackwardInput,
-  planFilterGradient,
-  planForward,
-  toThreeAxes,
-  writesWholeInput,
-} from './plan.ts'
-import { emitProduct, productParameters } from './product.ts'
+import { type ProductPlan, planBackwardInput, planFilterGradient, planForward } from './plan.ts'
+import { type Convolution, type ConvolutionShapes, mostSpatialAxes, toThreeAxes, writesWholeInput } from './problems.ts'
+import { convolutionUnitParameters, emitProduct, type ProductFunctions, productParameters } from './product.ts'
+import { planUnits, unitBlocks, unitProduct } from './units.ts'
 
 type ConvolutionOp = 'convolution' | 'convolutionBackwardInput' | 'convolutionBackwardFilter'
+
+const emitted = new WeakMap<ModuleBuilder, ProductFunctions>()
+
+/** The functions of the product in a module, made when they are first asked for. */
+function functionsIn(module: ModuleBuilder, variant: Variant): ProductFunctions {
+  const known = emitted.get(module)
+  if (known) return known
+  const made = emitProduct(module, variant)
+  emitted.set(module, made)
+  return made
+}
 
 const product: WasmFunction<typeof productParameters> = {
   name: 'convolution',
   parameters: productParameters,
-  define: (module, { variant }) => emitProduct(module, variant),
+  define: (module, { variant }) => functionsIn(module, variant).whole,
+}
+
+const unit: WasmFunction<typeof convolutionUnitParameters> = {
+  name: 'convolution.unit',
+  parameters: convolutionUnitParameters,
+  define: (module, { variant }) => functionsIn(module, variant).unit,
 }
 
 const filterGradient: WasmFunction<typeof productParameters> = {
@@ -50,8 +62,8 @@ const zeros: WasmFunction<typeof zeroParameters> = {
 
 /** The convolution that an op belongs to. */
 function shapesOf(call: OpCall<ConvolutionOp>): ConvolutionShapes {
-  const [first, second] = call.inputs.map(({ view }) => view.shape) as [readonly number[], readonly number[]]
-  const result = call.outputs[0]!.view.shape
+  const [first, second] = ownInputs(call).map(({ view }) => view.shape) as [readonly number[], readonly number[]]
+  const result = resultOf(call).view.shape
   if (call.op === 'convolution') return { input: first, filter: second, output: result }
   if (call.op === 'convolutionBackwardInput') return { input: result, filter: second, output: first }
   return { input: first, filter: result, output: second }
@@ -67,19 +79,32 @@ const takes = (operand: Operand): boolean =>
 const efficiency = 0.8
 
 function costOf(call: OpCall<ConvolutionOp>, { gigaflops, gigabytesPerSecond, microsecondsPerCall }: Limits) {
-  const operands = [...call.inputs, ...call.outputs]
-  const rank = call.inputs[0]!.view.shape.length - 2
-  if (call.inputs.length !== 2 || rank < 1 || rank > mostSpatialAxes || !operands.every(takes)) return undefined
-  const { batch, groups, inputChannels, outputChannels, positions, window } = geometryOf(call)
-  const [ownInputs, ownOutputs] = [inputChannels / groups, outputChannels / groups]
-  const rows = roundUp(call.op === 'convolutionBackwardInput' ? ownInputs : ownOutputs, 6)
-  const depth = call.op === 'convolutionBackwardInput' ? ownOutputs : ownInputs
-  const products = 2 * batch * groups * rows * depth * sizeOf(positions) * sizeOf(window)
-  // Each element of a patch is copied once for all rows, at about the cost of six products.
-  const packing = products / rows
-  const bytes = 4 * operands.reduce((total, { view }) => total + sizeOf(view.shape), 0)
-  const computing = (products + 6 * packing) / (1000 * efficiency * gigaflops)
-  return microsecondsPerCall + Math.max(computing, bytes / (1000 * gigabytesPerSecond))
+  const own = ownInputs(call)
+  const rank = own[0]!.view.shape.length - 2
+  if (own.length !== 2 || rank < 1 || rank > mostSpatialAxes || ![...own, resultOf(call)].every(takes)) return undefined
+  const convolution = geometryOf(call)
+  const after = imageEpilogueWork(call)
+  const units = call.epilogue && unitsOf(call, convolution)
+  if (after === undefined || (call.epilogue && !units)) return undefined
+  const { batch, groups, inputChannels, outputChannels, positions, window } = convolution
+  const [ownInputChannels, ownOutputs] = [inputChannels / groups, outputChannels / groups]
+  const rows = roundUp(call.op === 'convolutionBackwardInput' ? ownInputChannels : ownOutputs, 6)
+  const depth = call.op === 'convolutionBackwardInput' ? ownOutputs : ownInputChannels
+  const columns = units ? batch * roundUp(units.n, 8) : batch * sizeOf(positions)
+  const products = groups * rows * depth * columns * sizeOf(window)
+  // Each element of a patch is copied once for all rows of a unit, at about the cost of six products, each filter once for many columns.
+  const patches = products / (units?.rows ?? rows)
+  const filters = products / (units?.columns ?? Math.min(columns, 512))
+  const bytes = [...call.inputs, ...call.outputs].reduce((total, operand) => total + bytesOf(operand), 0)
+  const computing = (2 * (products + 6 * patches + 2 * filters)) / (1000 * efficiency * gigaflops)
+  const following = (2 * after) / (1000 * gigaflops)
+  return microsecondsPerCall + Math.max(computing + following, bytes / (1000 * gigabytesPerSecond))
+}
+
+/** How a call with an epilogue would be divided by tiles of usual size. */
+function unitsOf(call: OpCall<ConvolutionOp>, convolution: Convolution) {
+  const single = call.op === 'convolutionBackwardFilter' ? undefined : unitProduct(call.op, convolution)
+  return single && unitBlocks(single, convolution, { rows: 6, width: 8 })
 }
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
@@ -105,7 +130,7 @@ function planCall(call: OpCall<ConvolutionOp>, { variant }: WasmTarget, planner:
     }),
   )
   if (call.op === 'convolutionBackwardInput' && !writesWholeInput(convolution)) {
-    const bytes = 4 * sizeOf(call.outputs[0]!.view.shape)
+    const bytes = 4 * sizeOf(resultOf(call).view.shape)
     steps.unshift({
       function: zeros as unknown as WasmFunction,
       arguments: [target(0), { kind: 'i32', value: bytes }, { kind: 'thread' }, { kind: 'threads' }],
@@ -114,14 +139,48 @@ function planCall(call: OpCall<ConvolutionOp>, { variant }: WasmTarget, planner:
   return { steps, data: plan.words, threadScratchBytes: plan.threadScratchBytes }
 }
 
+function planWithEpilogue(
+  call: OpCall<'convolution' | 'convolutionBackwardInput'>,
+  { variant }: WasmTarget,
+): WasmCallPlan {
+  const convolution = geometryOf(call)
+  const single = unitProduct(call.op, convolution)!
+  const plan = planUnits(single, convolution, matmulTuning(variant))
+  const after = epiloguePart(call, plan.blocks, plan.batch, imageFollowers(call, convolution.groups)!)
+  const { place: stage, end } = stageOf(after, plan.blocks)
+  return {
+    steps: [
+      {
+        function: unit as unknown as WasmFunction,
+        arguments: [
+          { kind: 'data' },
+          { kind: 'input', index: 0 },
+          { kind: 'input', index: 1 },
+          stage,
+          { kind: 'threadScratch', byteOffset: end },
+          { kind: 'unit' },
+        ],
+        units: plan.blocks.count,
+        after: [invocationOf(after, plan.words.byteLength, stage)],
+      },
+    ],
+    data: joinWords(plan.words, after),
+    threadScratchBytes: end + plan.threadScratchBytes,
+  }
+}
+
 function kernelOf<Op extends ConvolutionOp>(op: Op, name: string, planner: Planner): Kernel<Op, 'wasm'> {
   return {
     name,
     op,
     backend: 'wasm',
     tolerance: 2e-6,
+    epilogues: op !== 'convolutionBackwardFilter',
     cost: (call, limits) => costOf(call as unknown as OpCall<ConvolutionOp>, limits),
-    build: (call) => (target) => planCall(call as unknown as OpCall<ConvolutionOp>, target, planner),
+    build: (call) => (target) =>
+      call.epilogue
+        ? planWithEpilogue(call as unknown as OpCall<'convolution' | 'convolutionBackwardInput'>, target)
+        : planCall(call as unknown as OpCall<ConvolutionOp>, target, planner),
   }
 }
 

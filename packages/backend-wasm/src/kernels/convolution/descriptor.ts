@@ -47,6 +47,11 @@ const wordNames = [
   'splitRows',
   'unit',
   'units',
+  /** For an epilogue: rows and positions of one image in a unit of work, and the number of units along both; 0 without one. */
+  'unitRows',
+  'unitColumns',
+  'rowUnits',
+  'columnUnits',
   /** Offsets in a thread's scratch memory. */
   'scratchTables',
   'scratchFilters',

@@ -1,78 +1,18 @@
-import type { ConvolutionGeometry, Shape } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
+import type { Blocks } from '../../fused/plan-block.ts'
 import { tileScratchBytes } from '../matmul/tiles.ts'
 import { type MatmulTuning, tileColumns } from '../matmul/tuning.ts'
-import { type DescriptorWords, encodeDescriptor, filterLayout, type Tap } from './descriptor.ts'
+import { encodeDescriptor, filterLayout } from './descriptor.ts'
 import { tableBytes } from './patches.ts'
-
-/** The shapes of a convolution, `[N, C, ...spatial] ∗ [K, C / groups, ...window] → [N, K, ...positions]`. */
-export interface ConvolutionShapes {
-  readonly input: Shape
-  readonly filter: Shape
-  readonly output: Shape
-}
-
-/** The most spatial axes that the kernels take. */
-export const mostSpatialAxes = 3
-
-type Three = readonly [z: number, y: number, x: number]
-
-/** A convolution over exactly three spatial axes: those that are missing have extent 1. */
-export interface Convolution {
-  readonly batch: number
-  readonly inputChannels: number
-  readonly outputChannels: number
-  readonly groups: number
-  readonly extents: Three
-  readonly window: Three
-  readonly positions: Three
-  readonly stride: Three
-  readonly dilation: Three
-  /** Zeros before each axis. */
-  readonly low: Three
-}
-
-export function toThreeAxes({ input, filter, output }: ConvolutionShapes, geometry: ConvolutionGeometry): Convolution {
-  const three = (values: readonly number[], missing: number): Three => {
-    const [z = missing, y = missing, x = missing] = [
-      ...new Array<number>(mostSpatialAxes - values.length).fill(missing),
-      ...values,
-    ]
-    return [z, y, x]
-  }
-  return {
-    batch: input[0]!,
-    inputChannels: input[1]!,
-    outputChannels: filter[0]!,
-    groups: geometry.groups,
-    extents: three(input.slice(2), 1),
-    window: three(filter.slice(2), 1),
-    positions: three(output.slice(2), 1),
-    stride: three(geometry.stride, 1),
-    dilation: three(geometry.dilation, 1),
-    low: three(
-      geometry.padding.map(([low]) => low),
-      0,
-    ),
-  }
-}
-
-/** Sizes of a product and how its operands lie in memory: what a descriptor says, without the blocks. */
-type Problem = Omit<
-  DescriptorWords,
-  | 'taps'
-  | 'blockChannels'
-  | 'blockColumns'
-  | 'blockRows'
-  | 'filterLayout'
-  | 'splitRows'
-  | 'unit'
-  | 'units'
-  | 'scratchTables'
-  | 'scratchFilters'
-  | 'scratchPatches'
-  | 'scratchRows'
->
+import {
+  backwardInputProducts,
+  type Convolution,
+  forwardProblem,
+  forwardProducts,
+  type Problem,
+  type Product,
+  tapsOf,
+} from './problems.ts'
 
 /** Descriptors of one call, one after the other. */
 export interface ProductPlan {
@@ -82,66 +22,9 @@ export interface ProductPlan {
   readonly threadScratchBytes: number
 }
 
-/** The displacements of a filter's taps in the input. */
-function tapsOf({ window, dilation, low }: Convolution): Tap[] {
-  const [depth, height, width] = window
-  return Array.from({ length: sizeOf(window) }, (_, i) => {
-    const x = i % width
-    const y = Math.floor(i / width) % height
-    const z = Math.floor(i / width / height) % depth
-    return {
-      z: z * dilation[0] - low[0],
-      y: y * dilation[1] - low[1],
-      x: x * dilation[2] - low[2],
-      filterOffset: 4 * i,
-    }
-  })
-}
-
-const inBytes = ([, height, width]: Three) => ({ plane: 4 * height * width, row: 4 * width })
-
-/** A convolution as a product: rows are output channels, columns positions of the output. */
-function forwardProblem(convolution: Convolution): Problem {
-  const { batch, inputChannels, outputChannels, groups, extents, window, positions, stride } = convolution
-  const [ownInputs, ownOutputs] = [inputChannels / groups, outputChannels / groups]
-  const [input, output] = [sizeOf(extents), sizeOf(positions)]
-  const source = inBytes(extents)
-  const target = inBytes(positions)
-  const filter = 4 * ownInputs * sizeOf(window)
-  return {
-    rows: ownOutputs,
-    columns: batch * output,
-    channels: ownInputs,
-    groups,
-    gridZ: positions[0],
-    gridY: positions[1],
-    gridX: positions[2],
-    stepZ: stride[0],
-    stepY: stride[1],
-    stepX: stride[2],
-    extentZ: extents[0],
-    extentY: extents[1],
-    extentX: extents[2],
-    sourceImage: 4 * inputChannels * input,
-    sourceGroup: 4 * ownInputs * input,
-    sourceChannel: 4 * input,
-    sourcePlane: source.plane,
-    sourceRow: source.row,
-    filterGroup: filter * ownOutputs,
-    filterRow: filter,
-    filterChannel: 4 * sizeOf(window),
-    targetImage: 4 * outputChannels * output,
-    targetGroup: 4 * ownOutputs * output,
-    targetRow: 4 * output,
-    targetZ: target.plane,
-    targetY: target.row,
-    targetX: 4,
-  }
-}
-
 /** The product that computes a convolution. */
 export function planForward(convolution: Convolution, tuning: MatmulTuning): ProductPlan {
-  return joinPlans([planProduct(forwardProblem(convolution), tapsOf(convolution), true, tuning)])
+  return joinPlans(forwardProducts(convolution).map((product) => planProduct(product, tuning)))
 }
 
 /** The gradient of a convolution to its filters: rows are output channels, columns the taps of input channels. */
@@ -169,6 +52,7 @@ export function planFilterGradient(convolution: Convolution, tuning: MatmulTunin
     splitRows,
     unit: splitRows ? tuning.rows : 1,
     units: Math.ceil(splitRows ? problem.rows / tuning.rows : problem.channels),
+    ...withoutUnits,
     scratchTables,
     scratchFilters,
     scratchPatches,
@@ -184,77 +68,7 @@ export function planFilterGradient(convolution: Convolution, tuning: MatmulTunin
  * that no tap meets are left out: they stay zero.
  */
 export function planBackwardInput(convolution: Convolution, tuning: MatmulTuning): ProductPlan {
-  const { batch, inputChannels, outputChannels, groups, extents, window, positions, stride } = convolution
-  const [ownInputs, ownOutputs] = [inputChannels / groups, outputChannels / groups]
-  const [input, output] = [sizeOf(extents), sizeOf(positions)]
-  const source = inBytes(positions)
-  const target = inBytes(extents)
-  const filter = 4 * ownInputs * sizeOf(window)
-  const products = remaindersOf(convolution).map(({ first, grid, taps }) => {
-    const problem: Problem = {
-      rows: ownInputs,
-      columns: batch * sizeOf(grid),
-      channels: ownOutputs,
-      groups,
-      gridZ: grid[0],
-      gridY: grid[1],
-      gridX: grid[2],
-      stepZ: 1,
-      stepY: 1,
-      stepX: 1,
-      extentZ: positions[0],
-      extentY: positions[1],
-      extentX: positions[2],
-      sourceImage: 4 * outputChannels * output,
-      sourceGroup: 4 * ownOutputs * output,
-      sourceChannel: 4 * output,
-      sourcePlane: source.plane,
-      sourceRow: source.row,
-      filterGroup: filter * ownOutputs,
-      filterRow: 4 * sizeOf(window),
-      filterChannel: filter,
-      targetImage: 4 * inputChannels * input,
-      targetGroup: 4 * ownInputs * input,
-      targetRow: 4 * input,
-      targetZ: stride[0] * target.plane,
-      targetY: stride[1] * target.row,
-      targetX: stride[2] * 4,
-    }
-    const start = first[0] * target.plane + first[1] * target.row + first[2] * 4
-    return { ...planProduct(problem, taps, false, tuning), start }
-  })
-  return joinPlans(products)
-}
-
-interface Remainder {
-  /** The first position of the input, and how many there are, each a stride apart. */
-  readonly first: Three
-  readonly grid: Three
-  readonly taps: readonly Tap[]
-}
-
-/** Positions of the input by their remainder by the stride, with the taps that meet them. */
-function remaindersOf(convolution: Convolution): Remainder[] {
-  const { extents, stride } = convolution
-  const result: Remainder[] = []
-  const all = tapsOf(convolution)
-  for (let i = 0; i < sizeOf(stride); i++) {
-    const first: Three = [Math.floor(i / stride[2] / stride[1]), Math.floor(i / stride[2]) % stride[1], i % stride[2]]
-    const grid = first.map((start, axis) => Math.max(0, Math.ceil((extents[axis]! - start) / stride[axis]!)))
-    const taps = all.flatMap(({ z, y, x, filterOffset }): Tap[] => {
-      // Position p of the output meets the input at p · stride + displacement.
-      const [dz, dy, dx] = [z, y, x].map((displacement, axis) => (first[axis]! - displacement) / stride[axis]!)
-      return [dz, dy, dx].every(Number.isInteger) ? [{ z: dz!, y: dy!, x: dx!, filterOffset }] : []
-    })
-    if (taps.length > 0 && sizeOf(grid) > 0) result.push({ first, grid: grid as unknown as Three, taps })
-  }
-  return result
-}
-
-/** True when every element of the input meets some tap, so that the products of `planBackwardInput` write all of the result. */
-export function writesWholeInput(convolution: Convolution): boolean {
-  const covered = remaindersOf(convolution).reduce((total, { grid }) => total + sizeOf(grid), 0)
-  return covered === sizeOf(convolution.extents)
+  return joinPlans(backwardInputProducts(convolution).map((product) => planProduct(product, tuning)))
 }
 
 /** Floats of a row of filters, or of a column of patches, that are packed at a time. */
@@ -264,27 +78,39 @@ const blockPatches = 128 * 1024
 const mostColumns = 1024
 const mostRows = 120
 
-interface Product {
+/** A product with its descriptor. */
+interface PlannedProduct {
   readonly words: readonly number[]
   readonly threadScratchBytes: number
-  /** Where the target begins, in bytes. */
   readonly start?: number
+}
+
+const withoutUnits = { unitRows: 0, unitColumns: 0, rowUnits: 0, columnUnits: 0 }
+
+/** The most columns of a product that are packed at a time. */
+export function fittingColumns({ problem, taps }: Product, width: number): number {
+  const depth = blockOf(problem.channels, Math.floor(blockDepth / taps.length)) * taps.length
+  return Math.max(width, Math.floor(Math.min(mostColumns, blockPatches / depth) / width) * width)
 }
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 const align = (bytes: number): number => roundUp(bytes, 64)
 
 /** Splits `size` into equal blocks of at most `maximum`. */
-const blockOf = (size: number, maximum: number): number => Math.ceil(size / Math.ceil(size / Math.max(1, maximum)))
+export const blockOf = (size: number, maximum: number): number =>
+  Math.ceil(size / Math.ceil(size / Math.max(1, maximum)))
 
-function planProduct(problem: Problem, taps: readonly Tap[], contiguous: boolean, tuning: MatmulTuning): Product {
+/**
+ * @param units how the result is divided for an epilogue, if it has one: the target then is the place of one unit
+ */
+export function planProduct(product: Product, tuning: MatmulTuning, units?: Blocks): PlannedProduct {
+  const { problem, taps, contiguous, start } = product
   const width = tileColumns(tuning)
   const { rows, columns, channels } = problem
   const blockChannels = blockOf(channels, Math.floor(blockDepth / taps.length))
   const depth = blockChannels * taps.length
-  const fitting = Math.max(width, Math.floor(Math.min(mostColumns, blockPatches / depth) / width) * width)
-  const blockColumns = roundUp(blockOf(columns, fitting), width)
-  const blockRows = roundUp(blockOf(rows, roundUp(mostRows, tuning.rows)), tuning.rows)
+  const blockColumns = units ? units.columns : roundUp(blockOf(columns, fittingColumns(product, width)), width)
+  const blockRows = roundUp(blockOf(units ? units.rows : rows, roundUp(mostRows, tuning.rows)), tuning.rows)
   // Packing pays when tiles read the filters often.
   const layout = !contiguous ? filterLayout.picked : columns <= 128 ? filterLayout.inPlace : filterLayout.contiguous
   const splitRows = rows > columns ? 1 : 0
@@ -296,6 +122,7 @@ function planProduct(problem: Problem, taps: readonly Tap[], contiguous: boolean
   const scratchRows = align(scratchPatches + 4 * blockColumns * depth)
   const words = {
     ...problem,
+    ...(units ? stagedTarget(problem, units) : withoutUnits),
     taps: taps.length,
     blockChannels,
     blockColumns,
@@ -309,10 +136,26 @@ function planProduct(problem: Problem, taps: readonly Tap[], contiguous: boolean
     scratchPatches,
     scratchRows,
   }
-  return { words: encodeDescriptor(words, taps), threadScratchBytes: scratchRows }
+  return { words: encodeDescriptor(words, taps), threadScratchBytes: scratchRows, start }
 }
 
-function joinPlans(parts: readonly Product[]): ProductPlan {
+/** Positions of one image follow each other in each row of the place of a unit. */
+function stagedTarget({ gridY, gridX }: Problem, { rows, columns, rowUnits, columnUnits }: Blocks) {
+  return {
+    targetImage: 0,
+    targetGroup: 0,
+    targetRow: 4 * columns,
+    targetZ: 4 * gridY * gridX,
+    targetY: 4 * gridX,
+    targetX: 4,
+    unitRows: rows,
+    unitColumns: columns,
+    rowUnits,
+    columnUnits,
+  }
+}
+
+export function joinPlans(parts: readonly PlannedProduct[]): ProductPlan {
   const words: number[] = []
   const products = parts.map((part) => {
     const descriptor = 4 * words.length

@@ -20,12 +20,30 @@ export const productParameters = {
   threads: 'i32',
 } as const
 
+/** Parameters of one unit of a convolution with an epilogue; `stage` is the place of the unit's result. */
+export const convolutionUnitParameters = {
+  descriptor: 'i32',
+  source: 'i32',
+  filter: 'i32',
+  stage: 'i32',
+  scratch: 'i32',
+  unit: 'i32',
+} as const
+
+/** The functions of the product of filters and patches in a module. */
+export interface ProductFunctions {
+  /** Every thread of a group calls it with its index. */
+  readonly whole: FunctionHandle<typeof productParameters, 'void'>
+  /** One unit of work: a rectangle of rows and positions of one image and group, in order of images, groups, rows, positions. */
+  readonly unit: FunctionHandle<typeof convolutionUnitParameters, 'void'>
+}
+
 /**
  * Emits the convolution as a product of filters with patches of the source that are packed where they are used, so that they never exist as
  * a whole ("implicit GEMM": Chetlur et al., "cuDNN", 2014, section 3.1). Blocks as in the matrix product, whose tiles it uses: patches of
  * some channels for many columns, filters for some rows, and the tiles over them.
  */
-export function emitProduct(module: ModuleBuilder, variant: Variant): FunctionHandle<typeof productParameters, 'void'> {
+export function emitProduct(module: ModuleBuilder, variant: Variant): ProductFunctions {
   const tuning = matmulTuning(variant)
   const width = tileColumns(tuning)
   const block = emitBlock(module, tuning, emitPanels(module, tuning))
@@ -116,7 +134,7 @@ export function emitProduct(module: ModuleBuilder, variant: Variant): FunctionHa
     },
   )
 
-  return module.function('convolutionProduct', productParameters, 'void', (fn, parameters) => {
+  const whole = module.function('convolutionProduct', productParameters, 'void', (fn, parameters) => {
     const { descriptor, source, filter, target, scratch, thread, threads } = parameters
     const load = (name: DescriptorWord) => fn.local('i32', name, word(descriptor, name))
     const [units, unit, rows, columns] = [load('units'), load('unit'), load('rows'), load('columns')]
@@ -146,4 +164,38 @@ export function emitProduct(module: ModuleBuilder, variant: Variant): FunctionHa
       fn.increment(from, count)
     })
   })
+  const unit = module.function('convolutionUnit', convolutionUnitParameters, 'void', (fn, parameters) => {
+    const { descriptor, source, filter, stage, scratch, unit } = parameters
+    const load = (name: DescriptorWord) => fn.local('i32', name, word(descriptor, name))
+    const [rowUnits, columnUnits, groups] = [load('rowUnits'), load('columnUnits'), load('groups')]
+    const [unitRows, unitColumns, targetRow] = [load('unitRows'), load('unitColumns'), load('targetRow')]
+    const perMatrix = fn.local('i32', 'perMatrix', i32.mul(rowUnits, columnUnits))
+    const within = fn.local('i32', 'within', i32.remU(unit, perMatrix))
+    const matrix = fn.local('i32', 'matrix', i32.divU(unit, perMatrix))
+    const group = fn.local('i32', 'group', i32.remU(matrix, groups))
+    const image = fn.local('i32', 'image', i32.divU(matrix, groups))
+    const positions = fn.local(
+      'i32',
+      'positions',
+      i32.mul(i32.mul(word(descriptor, 'gridZ'), word(descriptor, 'gridY')), word(descriptor, 'gridX')),
+    )
+    const row = fn.local('i32', 'row', i32.mul(i32.divU(within, columnUnits), unitRows))
+    const column = fn.local('i32', 'column', i32.mul(i32.remU(within, columnUnits), unitColumns))
+    const columnEnd = fn.local('i32', 'columnEnd', min(i32.add(column, unitColumns), positions))
+    const before = fn.local('i32', 'before', i32.mul(image, positions))
+    // The tables count positions from the beginning of the image.
+    const target = i32.sub(i32.sub(stage, i32.mul(row, targetRow)), i32.shl(column, 2))
+    fn.call(part, {
+      descriptor,
+      source: i32.add(source, i32.mul(group, word(descriptor, 'sourceGroup'))),
+      filter: i32.add(filter, i32.mul(group, word(descriptor, 'filterGroup'))),
+      target,
+      scratch,
+      row,
+      rowEnd: min(i32.add(row, unitRows), word(descriptor, 'rows')),
+      column: i32.add(before, column),
+      columnEnd: i32.add(before, columnEnd),
+    })
+  })
+  return { whole, unit }
 }
