@@ -11,24 +11,29 @@ async function render(specification: TopLevelSpec): Promise<string> {
   }
 }
 
-/** Losses of all runs, each point the mean of 10 steps, as SVG. */
-export function lossChart(runs: readonly RunResult[]): Promise<string> {
+/** Losses of all runs, each point the mean of some steps, as SVG. */
+export function lossChart(
+  runs: readonly Pick<RunResult, 'format' | 'seed' | 'losses'>[],
+  { title = 'Training loss by number format' } = {},
+): Promise<string> {
+  const longest = runs.reduce((most, { losses }) => Math.max(most, losses.length), 1)
+  const stretch = Math.max(1, Math.round(longest / 60))
   const values = runs.flatMap(({ format, seed, losses }) =>
     losses.flatMap((_, i) => {
-      if (i % 10 !== 0) return []
-      const part = losses.slice(i, i + 10)
+      if (i % stretch !== 0) return []
+      const part = losses.slice(i, i + stretch)
       return [
         {
           format,
           run: `${format} ${seed}`,
-          step: i + 5,
+          step: i + stretch / 2,
           loss: part.reduce((sum, loss) => sum + loss, 0) / part.length,
         },
       ]
     }),
   )
   return render({
-    title: { text: 'Training loss by number format', anchor: 'start' },
+    title: { text: title, anchor: 'start' },
     width: 640,
     height: 380,
     data: { values },

@@ -2,9 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { wasm } from '@tessera/backend-wasm'
 import { createRuntime } from '@tessera/core'
+import { policyOf } from '../formats/policy.ts'
 import { lossChart, traceChart } from './charts.ts'
 import { makeImages, readCifar } from './data.ts'
-import { policyOf, type RunResult, run } from './run.ts'
+import { type RunResult, run } from './run.ts'
 
 export interface FlexpointOptions {
   readonly data?: string

@@ -1,7 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { TesseraError } from '@tessera/core'
-import { cifar } from '@tessera/nn/data'
+import type { Dataset, LabelledImage } from '@tessera/nn/data'
+import { readCifar as readFiles } from '../formats/cifar.ts'
 
 /** Images of 3072 numbers around zero, and their classes. */
 export interface Images {
@@ -19,9 +17,8 @@ export const classes = 10
 
 /** CIFAR-10 from the files of its binary version. */
 export async function readCifar(folder: string): Promise<Split> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.bin')).sort()
-  const read = async (chosen: readonly string[]): Promise<Images> => {
-    const dataset = await cifar(await Promise.all(chosen.map((name) => readFile(join(folder, name)))))
+  const { training, test } = await readFiles(folder)
+  const read = async (dataset: Dataset<LabelledImage>): Promise<Images> => {
     const pixels = new Float32Array(dataset.length * inputs)
     const labels = new Int32Array(dataset.length)
     let i = 0
@@ -31,14 +28,6 @@ export async function readCifar(folder: string): Promise<Split> {
       labels[i++] = label.data[0]!
     }
     return { pixels, labels }
-  }
-  const training = names.filter((name) => name.startsWith('data_batch'))
-  const test = names.filter((name) => name.startsWith('test_batch'))
-  if (training.length === 0 || test.length === 0) {
-    throw new TesseraError(
-      'NO_DATA',
-      `${folder} holds no data_batch_*.bin and test_batch.bin. Unpack the binary version of CIFAR-10 there.`,
-    )
   }
   return { training: await read(training), test: await read(test) }
 }

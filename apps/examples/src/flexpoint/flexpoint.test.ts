@@ -1,9 +1,10 @@
 import { wasm } from '@tessera/backend-wasm'
 import { createRuntime } from '@tessera/core'
 import { expect, it } from 'vitest'
+import { policyOf } from '../formats/policy.ts'
 import { lossChart, traceChart } from './charts.ts'
 import { makeImages } from './data.ts'
-import { policyOf, type RunResult, run } from './run.ts'
+import { type RunResult, run } from './run.ts'
 
 it('trains alike in f32 and flex16+5, and draws what it saw', async () => {
   const runtime = await createRuntime({ use: [wasm({ threads: 1 })] })

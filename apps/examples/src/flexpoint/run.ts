@@ -1,15 +1,7 @@
-import {
-  type FormatPolicy,
-  formatPolicy,
-  jit,
-  randomKey,
-  splitKey,
-  type Tensor,
-  TesseraError,
-  tensor,
-} from '@tessera/core'
+import { jit, randomKey, splitKey, type Tensor, tensor } from '@tessera/core'
 import { crossEntropy, Linear, Module, Sgd, trainingStep } from '@tessera/nn'
-import { blockFormat, type FlexpointPolicy, flexpoint, floatFormat } from '@tessera/numerics-flexpoint'
+import type { FlexpointPolicy } from '@tessera/numerics-flexpoint'
+import { isFlex, policyOf } from '../formats/policy.ts'
 import { classes, type Images, inputs, type Split } from './data.ts'
 
 export interface RunOptions {
@@ -59,33 +51,6 @@ class Network extends Module {
     return this.output.forward(this.hidden.forward(x))
   }
 }
-
-/** The policy of a format's name; none for f32. */
-export function policyOf(format: string): FormatPolicy | undefined {
-  const flex = /^flex(\d+)\+(\d+)$/.exec(format)
-  if (flex) return flexpoint({ bits: Number(flex[1]), exponentBits: Number(flex[2]) })
-  switch (format) {
-    case 'f32':
-      return undefined
-    case 'f16':
-    case 'bf16':
-      return formatPolicy(floatFormat(format))
-    case 'mxfp8':
-    case 'mxfp6':
-    case 'mxfp4':
-    case 'mxint8':
-      // Steps this coarse lose small updates, so weights and momentum stay wide.
-      return formatPolicy(blockFormat(format), { except: ({ kind }) => kind === 'update' })
-    default:
-      throw new TesseraError(
-        'UNKNOWN_FORMAT',
-        `There is no format '${format}'. Use f32, flexN+M, f16, bf16, mxfp8, mxfp6, mxfp4 or mxint8.`,
-      )
-  }
-}
-
-const isFlex = (policy: FormatPolicy | undefined): policy is FlexpointPolicy =>
-  policy !== undefined && 'report' in policy
 
 /** The tensors whose traces the paper shows. */
 const traced: Record<

@@ -1,3 +1,4 @@
+import { isGradient, markLike } from '../autodiff/backward.ts'
 import { ShapeError, TesseraError } from '../errors.ts'
 import { cast, reshape } from '../graph/build.ts'
 import { isFloat } from '../graph/format.ts'
@@ -48,6 +49,8 @@ export interface RoundedPlace {
   /** Op that gives the value. */
   readonly op: string
   readonly shape: readonly number[]
+  /** Whether the backward pass computes it. */
+  readonly isGradient: boolean
 }
 
 export interface FormatPolicyOptions {
@@ -64,6 +67,7 @@ export interface FormatGroup {
 
 /** A policy with what it knows, for reports and checkpoints. */
 export interface FormatPolicy extends ProgramPolicy {
+  readonly hasState: boolean
   readonly format: TensorFormat
   /** One for each function (and signature) that the policy has been used with, in the order of their first calls. */
   readonly groups: readonly FormatGroup[]
@@ -92,6 +96,7 @@ export function formatPolicy(format: TensorFormat, options: FormatPolicyOptions 
   return {
     name: format.name,
     format,
+    hasState: (format.stateSize ?? 0) > 0,
     get groups() {
       return [...groups.values()]
     },
@@ -174,8 +179,10 @@ function rewrite(
   const parameter = known && standIn(known, 0)
   const written = new Set(replaces)
 
-  const round = (node: Node, kind: RoundedPlace['kind'], op: string): Node => {
-    const place = { index: places.length, kind, op, shape: node.shape }
+  const round = (node: Node, kind: RoundedPlace['kind'], original: Node): Node => {
+    const op = original.op === 'output' ? original.inputs[0]!.op : original.op
+    const isBackward = kind === 'value' && isGradient(original)
+    const place = { index: places.length, kind, op, shape: node.shape, isGradient: isBackward }
     if (except?.(place)) return node
     places.push(place)
     if (known && places.length > known.shape[0]!) requireCount(format, known, places.length)
@@ -205,13 +212,13 @@ function rewrite(
     const rebuilt = rebuild(node, readsRounded ? (input) => replaced.get(input)! : wide)
     const isGiven = written.has(node)
     if (isGiven || (isMovement(node) && asGiven.has(node.inputs[0]!))) asGiven.set(node, rebuild(node, wide))
-    const op = node.op === 'output' ? node.inputs[0]!.op : node.op
-    replaced.set(node, rounded.has(node) ? round(rebuilt, isGiven ? 'initial' : 'value', op) : rebuilt)
+    markLike(rebuilt, node)
+    replaced.set(node, rounded.has(node) ? round(rebuilt, isGiven ? 'initial' : 'value', node) : rebuilt)
   }
   const results = outputs.map((output, i) => {
     const value = wide(output)
     const isUpdate = replaces[i] !== undefined && isRoundable(output) && !rounded.has(output)
-    return isUpdate ? round(value, 'update', output.op) : value
+    return isUpdate ? round(value, 'update', output) : value
   })
   group.places = places
   if (stateSize === 0 || places.length === 0) return { outputs: results, state: [], isCurrent: () => true }

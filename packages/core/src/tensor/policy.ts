@@ -12,6 +12,12 @@ export interface ProgramPolicy {
    * @param replaces for each output the argument whose place it takes, `undefined` for what is returned
    */
   rewrite(outputs: readonly Node[], replaces: readonly (Node | undefined)[]): PolicyRewrite
+  /** Whether anything goes from call to call, so that checkpoints need `state()`. */
+  readonly hasState?: boolean
+  /** What goes from call to call, to save: tensors by name. */
+  state?(): Record<string, Tensor>
+  /** Takes saved state over for the functions that are called next, in their order. */
+  restore?(state: Readonly<Record<string, Tensor>>): void
 }
 
 export interface PolicyRewrite {

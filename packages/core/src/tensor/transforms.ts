@@ -1,4 +1,4 @@
-import { gradients } from '../autodiff/gradient.ts'
+import { backward } from '../autodiff/backward.ts'
 import { tangents } from '../autodiff/tangent.ts'
 import { ShapeError } from '../errors.ts'
 import { alias, onesLike, zerosLike } from '../graph/build.ts'
@@ -48,7 +48,7 @@ function requireScalar(operation: string, loss: unknown): Tensor {
 function gradientTree<Tree>(loss: Tensor, tree: Tree): Gradients<Tree> {
   const parameters = parametersOf(tree)
   const nodes = [...new Set(parameters.map(({ tensor }) => tensor.node))]
-  const found = gradients([loss.node], [onesLike(loss.node)], nodes)
+  const found = backward([loss.node], [onesLike(loss.node)], nodes)
   const byNode = new Map(nodes.map((node, i) => [node, found[i] ?? zerosLike(node)]))
   return rebuild(
     tree,
@@ -126,7 +126,7 @@ export function vjp(
   return {
     value,
     pullback: (gradient) => {
-      const found = gradients(
+      const found = backward(
         [value.node],
         [gradient.node],
         own.map((input) => input.node),
@@ -194,7 +194,7 @@ export function hessianVectorProduct<Tree>(
     return (direction as Tensor).node
   })
   const nodes = places.map(({ tensor }) => tensor.node)
-  const found = gradients([value.node], [onesLike(value.node)], nodes)
+  const found = backward([value.node], [onesLike(value.node)], nodes)
   const moved = tangents(
     found.map((gradient, i) => gradient ?? zerosLike(nodes[i]!)),
     nodes,

@@ -1,4 +1,4 @@
-import { type Tensor, TesseraError, tensorsIn } from '@tessera/core'
+import { type ProgramPolicy, type Tensor, TesseraError, tensorsIn } from '@tessera/core'
 import type { ExponentialMovingAverage } from '../averaging/exponential-moving-average.ts'
 import { GradientAccumulator } from '../gradients/accumulate.ts'
 import type { LossScale } from '../loss-scaling/loss-scale.ts'
@@ -33,6 +33,8 @@ export interface TrainOptions<Model extends Module, Batch> {
   readonly microBatches?: number
   /** Scales gradients for small number formats, and leaves updates out whose gradients overflowed. */
   readonly lossScale?: LossScale
+  /** Rewrites every step, for example to train in a number format; what it keeps from step to step goes into checkpoints. */
+  readonly policy?: ProgramPolicy
   /** Tokens (or examples) in a batch, for the speed. */
   readonly tokensPerStep?: number
   readonly evaluation?: EvaluationOptions<Model, Batch>
@@ -101,7 +103,13 @@ async function runSteps<Model extends Module, Batch>(options: TrainOptions<Model
     if (!checkpoints || savedAt === done) return
     await saveRun(
       checkpoints,
-      { model, optimizer, ...(average && { average }), ...(lossScale && { lossScale }) },
+      {
+        model,
+        optimizer,
+        ...(average && { average }),
+        ...(lossScale && { lossScale }),
+        ...(options.policy?.state && { policy: options.policy.state() }),
+      },
       done,
       history,
     )
@@ -169,12 +177,12 @@ type StepFigures = [loss: number, gradientNorm: number, learningRate: number, ap
 function stepRunner<Model extends Module, Batch>(
   options: TrainOptions<Model, Batch>,
 ): (batches: readonly Batch[]) => Tensor {
-  const { model, optimizer, average, lossScale, maximumGradientNorm } = options
+  const { model, optimizer, average, lossScale, maximumGradientNorm, policy } = options
   if ((options.microBatches ?? 1) === 1) {
-    const step = trainingStep(options.loss, { maximumGradientNorm })
+    const step = trainingStep(options.loss, { maximumGradientNorm, policy })
     return ([batch]) => step(model, optimizer, average, batch!, lossScale)
   }
-  const step = accumulatingStep(options.loss, { maximumGradientNorm })
+  const step = accumulatingStep(options.loss, { maximumGradientNorm, policy })
   const sums = new GradientAccumulator(model)
   return (batches) => step({ model, optimizer, average, lossScale }, sums, batches)
 }

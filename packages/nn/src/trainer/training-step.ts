@@ -66,12 +66,12 @@ export function accumulatingStep<Model extends Module, Batch>(
       sums.add(gradients)
       return value
     },
-    { name: 'accumulateGradients' },
+    { name: 'accumulateGradients', policy: options.policy },
   )
   const update = jit(
     (state: TrainingState, sums: GradientAccumulator, losses: readonly Tensor[]) =>
       applyGradients(state, stack(losses).mean(), sums.take(), options),
-    { name: 'applyGradients' },
+    { name: 'applyGradients', policy: options.policy },
   )
   return (state, sums, batches) => {
     const losses = batches.map((batch) => add(state.model, sums, batch, state.lossScale))

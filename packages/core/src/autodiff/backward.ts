@@ -1,0 +1,26 @@
+import { type Node, topologicalOrder } from '../graph/node.ts'
+import { gradients } from './gradient.ts'
+
+/** Nodes of backward passes; a node that the forward pass made is never among them. */
+const made = new WeakSet<Node>()
+
+/** As `gradients`, for a whole function: the nodes that it adds are known as its backward pass afterwards. */
+export function backward(
+  outputs: readonly Node[],
+  seeds: readonly Node[],
+  inputs: readonly Node[],
+): (Node | undefined)[] {
+  const newest = [...outputs, ...inputs].reduce((most, { id }) => Math.max(most, id), -1)
+  const found = gradients(outputs, seeds, inputs)
+  const results = found.filter((node) => node !== undefined)
+  for (const node of topologicalOrder(results, { has: ({ id }) => id <= newest })) made.add(node)
+  return found
+}
+
+/** Whether a node belongs to a backward pass. */
+export const isGradient = (node: Node): boolean => made.has(node)
+
+/** Counts a node that takes the place of another one to the same pass. */
+export function markLike(node: Node, original: Node): void {
+  if (made.has(original)) made.add(node)
+}
