@@ -50,7 +50,9 @@ export async function downloadCifar(folder: string, { url, md5 } = cifarArchive,
   const found = createHash('md5').update(archive).digest('hex')
   if (found !== md5) throw failed(`came with the MD5 sum ${found}, expected ${md5}`)
   await mkdir(folder, { recursive: true })
-  const files = parseTar(gunzipSync(archive)).flatMap(({ name, data }) => {
+  // nanotar reads the whole buffer behind its bytes, which for small results is a shared one.
+  const contents = new Uint8Array(gunzipSync(archive))
+  const files = parseTar(contents).flatMap(({ name, data }) => {
     const file = /(?:^|\/)((?:data_batch_\d|test_batch)\.bin)$/.exec(name)?.[1]
     return file && data ? [{ file, data }] : []
   })
