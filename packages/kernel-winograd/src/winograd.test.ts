@@ -8,6 +8,7 @@ import {
   ones,
   type Plugin,
   type Runtime,
+  type RuntimeOptions,
   randomKey,
   randomNormal,
   splitKey,
@@ -21,11 +22,11 @@ import { winograd } from './winograd.ts'
 
 async function withRuntime(
   body: (runtime: Runtime) => Promise<void>,
-  options: { readonly plugins?: readonly Plugin[]; readonly tolerance?: number } = {},
+  options: Omit<RuntimeOptions, 'use'> & { readonly plugins?: readonly Plugin[] } = {},
 ): Promise<void> {
-  const { plugins = [winograd()], tolerance } = options
+  const { plugins = [winograd()], ...rest } = options
   const use = [wasm({ variant: 'relaxed', threads: 1 }), ...plugins]
-  const runtime = await createRuntime({ use, ...(tolerance !== undefined && { tolerance }) })
+  const runtime = await createRuntime({ use, ...rest })
   try {
     await body(runtime)
   } finally {
@@ -62,6 +63,28 @@ describe('selection', () => {
           expect(explanation).toContain(kernel)
       },
       { tolerance: 3e-6 },
+    ))
+
+  it('shows in `explain` which kernel won each layer, with the estimated and the measured time', () =>
+    withRuntime(
+      async () => {
+        const filters = [ones([64, 64, 3, 3]), ones([8, 64, 3, 3])]
+        const net = jit((x: Tensor) => filters.reduce((y, filter, i) => conv2d(y, filter, { stride: i + 1 }), x))
+        await (net(ones([1, 64, 30, 30])) as Tensor).data()
+        const layers = net
+          .explain()
+          .split('\n')
+          .filter((line) => line.includes('convolution f32'))
+        expect(layers).toHaveLength(2)
+        for (const [i, name] of ['winograd-f4', 'wasm-convolution'].entries()) {
+          const [, kernel, estimated, measured] = layers[i]!.match(
+            /\d+ {2}(\S+) +([\d.]+) µs +([\d.]+) µs {2}convolution/,
+          )!
+          expect(kernel).toBe(name)
+          for (const microseconds of [estimated, measured]) expect(Number(microseconds)).toBeGreaterThan(0)
+        }
+      },
+      { debug: 2, log: () => {} },
     ))
 
   it('leaves small convolutions, and those that it cannot run, to the direct kernel', () =>

@@ -19,16 +19,26 @@ export function debugStages(level: number, log: (line: string) => void): ((repor
   }
 }
 
+/** What a run call by call needs, and where it leaves the times. */
+export interface MeasuredProgram {
+  readonly compiled: Compiled
+  readonly executable: Pick<Executable, 'profile'>
+  /** Microseconds of each call in the last run that was measured. */
+  measured?: readonly number[]
+}
+
 /** Runs call by call and logs what each took beside its estimate. */
 export function reportRun(
   name: string,
-  compiled: Compiled,
-  executable: Pick<Executable, 'profile'>,
+  program: MeasuredProgram,
   buffers: readonly DeviceBuffer[],
   { log }: { readonly log: (line: string) => void },
 ): Promise<void> {
-  return executable.profile(buffers).then(
-    (microseconds) => log(formatCallTimes(name, compiled, microseconds)),
+  return program.executable.profile(buffers).then(
+    (microseconds) => {
+      program.measured = microseconds
+      log(formatCallTimes(name, program.compiled, microseconds))
+    },
     (error) => log(`tessera: ${name} failed: ${error}`),
   )
 }

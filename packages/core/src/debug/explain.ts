@@ -28,17 +28,21 @@ function describeBody(body: OpAttributes['fused']): string {
 
 const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`
 
-/** Calls, the kernels that won and those that did not, and the memory plan; of each program, where there are several. */
-export function explainProgram(name: string, compiled: Compiled, device: Device): string {
+/**
+ * Calls, the kernels that won and those that did not, and the memory plan; of each program, where there are several.
+ *
+ * @param measured microseconds that each call took, if a run was measured
+ */
+export function explainProgram(name: string, compiled: Compiled, device: Device, measured?: readonly number[]): string {
   const where = `${device.backend} (${device.variant}, ${device.threads} thread${device.threads === 1 ? '' : 's'})`
-  return [`${name} on ${where}`, ...explainCompiled(compiled)].join('\n')
+  return [`${name} on ${where}`, ...explainCompiled(compiled, measured)].join('\n')
 }
 
-function explainCompiled(compiled: Compiled): string[] {
-  return compiled.kind === 'stages' ? explainStages(compiled) : explainCalls(compiled)
+function explainCompiled(compiled: Compiled, measured?: readonly number[]): string[] {
+  return compiled.kind === 'stages' ? explainStages(compiled) : explainCalls(compiled, measured)
 }
 
-function explainCalls({ selection, liveBytes }: CompiledProgram): string[] {
+function explainCalls({ selection, liveBytes }: CompiledProgram, measured?: readonly number[]): string[] {
   const { program, calls } = selection
   const counts = new Map<string, number>()
   for (const { kernel } of calls) counts.set(kernel.name, (counts.get(kernel.name) ?? 0) + 1)
@@ -47,12 +51,13 @@ function explainCalls({ selection, liveBytes }: CompiledProgram): string[] {
       .filter(({ refused }) => refused)
       .map((candidate) => `${candidate.kernel}: ${candidate.refused}`)
     const rest = others.length > 0 ? ` (not ${others.join('; ')})` : ''
-    return `  ${String(i).padStart(4)}  ${kernel.name.padEnd(24)} ${estimatedMicroseconds.toFixed(1).padStart(9)} µs  ${describeCall(call)}${rest}`
+    const took = measured ? `${measured[i]!.toFixed(1).padStart(9)} µs  ` : ''
+    return `  ${String(i).padStart(4)}  ${kernel.name.padEnd(24)} ${estimatedMicroseconds.toFixed(1).padStart(9)} µs  ${took}${describeCall(call)}${rest}`
   })
   return [
     `${calls.length} calls: ${[...counts].map(([kernel, count]) => `${count} × ${kernel}`).join(', ')}`,
     `memory: ${kibibytes(program.arenaBytes)} for temporaries, of which at most ${kibibytes(liveBytes)} are in use at once`,
-    'call  kernel                    estimated  what',
+    `call  kernel                    estimated  ${measured ? '   measured  ' : ''}what`,
     ...lines,
   ]
 }

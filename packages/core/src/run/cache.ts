@@ -1,9 +1,8 @@
+import type { MeasuredProgram } from '../debug/debug.ts'
 import type { Node } from '../graph/node.ts'
-import type { Compiled } from '../stages/compiled.ts'
 import type { Runnable } from './staged.ts'
 
-export interface CachedProgram {
-  readonly compiled: Compiled
+export interface CachedProgram extends MeasuredProgram {
   readonly executable: Runnable
   /** For each leaf of the program, its place among the leaves of the recorded graph. */
   readonly leafOrder: readonly number[]

@@ -113,7 +113,7 @@ export function prepare(traced: TracedFunction): PreparedProgram {
     },
     explain: () =>
       last
-        ? explainProgram(traced.name, last.program.compiled, last.state.runtime.device)
+        ? explainProgram(traced.name, last.program.compiled, last.state.runtime.device, last.program.measured)
         : `${traced.name}: not compiled yet`,
     dispose: () => {
       for (const [device, { executable }] of programs) if (!isForgotten(device)) executable.dispose()
@@ -156,12 +156,8 @@ function compile(
  * @param inputs the leaves in the order of the program's inputs; those whose memory an output takes over lose it
  * @returns a leaf for each output
  */
-function execute(
-  name: string,
-  { compiled, executable, outputs }: CachedProgram,
-  inputs: readonly Node[],
-  state: RuntimeState,
-): Node[] {
+function execute(name: string, program: CachedProgram, inputs: readonly Node[], state: RuntimeState): Node[] {
+  const { executable, outputs } = program
   const { device } = state.runtime
   const buffers = inputs.map((node) => storageOf(node, device).buffer)
   const fresh: Storage[] = []
@@ -172,7 +168,7 @@ function execute(
     }
     inOrder(device, () => {
       if (state.debug < 2) return executable.run(buffers)
-      const reported = reportRun(name, compiled, executable, buffers, state)
+      const reported = reportRun(name, program, buffers, state)
       return device.readNow ? undefined : reported
     })
   } catch (error) {

@@ -238,5 +238,16 @@ describe('jit', () => {
     expect(() => f.explain()).toThrow(/has not been called/)
     f(tensor([[1, 2, 3]]))
     expect(f.explain()).toMatch(/softmaxOfSum on reference .*\n1 calls: 1 × reference\/fused/)
+    expect(f.explain()).not.toContain('measured')
+  })
+
+  it('explains with the measured times of the last run from debug level 2 on', async () => {
+    const runtime = await createRuntime({ debug: 2, log: () => {} })
+    const f = jit((x: Tensor) => x.add(1).softmax())
+    await f(tensor([[1, 2, 3]])).data()
+    const [header, call] = f.explain().split('\n').slice(-2)
+    expect(header).toMatch(/estimated +measured +what/)
+    expect(call).toMatch(/0 +reference\/fused +[\d.]+ µs +[\d.]+ µs +row/)
+    await runtime.close()
   })
 })

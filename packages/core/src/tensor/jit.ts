@@ -23,7 +23,7 @@ export interface Jitted<Parameters extends unknown[], Result> {
   (...args: Parameters): Result
   /** Signatures compiled so far. */
   readonly compilations: number
-  /** Which graph, which kernels, which memory: of the last signature used. */
+  /** Which graph, which kernels, which memory: of the last signature used; from debug level 2 on, also what each call took. */
   explain(): string
 }
 
