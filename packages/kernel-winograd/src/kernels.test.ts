@@ -2,7 +2,13 @@ import type { Variant } from '@tessera/backend-wasm'
 import { wasm } from '@tessera/backend-wasm'
 import type { Backend, Kernel } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
-import { convolutionReferences, type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
+import {
+  convolutionReferences,
+  createRandom,
+  type KernelTestCall,
+  randomStorage,
+  testKernel,
+} from '@tessera/core/testing'
 import { describe, it } from 'vitest'
 import {
   winogradF2,
@@ -90,6 +96,20 @@ function callOf(
   }
 }
 
+/** Shapes drawn at random, the same at every run: images, channels, filters and extents of any size, padding from 0 to 2 on each side. */
+function randomCases(count: number, seed: number): Record<string, Case> {
+  const random = createRandom(seed)
+  const upTo = (most: number) => random.integer(1, most)
+  const drawn = Array.from({ length: count }, (): [string, Case] => {
+    const padding = [0, 1].map(() => [random.integer(0, 2), random.integer(0, 2)] as const) as unknown as typeof one
+    const extents = padding.map(([low, high]) => Math.max(upTo(21), 3 - low - high)) as [number, number]
+    const input = [upTo(4), upTo(80), ...extents] as const
+    const filters = upTo(40)
+    return [`${input.join(' × ')}, ${filters} filters, padding ${padding.join(' and ')}`, { input, filters, padding }]
+  })
+  return Object.fromEntries(drawn)
+}
+
 /** Large enough for several threads to share it. */
 const shared: Record<string, Case> = {
   'many rows': { input: [1, 24, 7, 6], filters: 130, padding: one },
@@ -97,10 +117,15 @@ const shared: Record<string, Case> = {
 }
 
 const backend = (variant: Variant, threads: number) => wasm({ variant, threads }).backends![0] as Backend<'wasm'>
+const pick = (...names: string[]) => Object.fromEntries(names.map((name) => [name, cases[name]!]))
 const backends: [string, Backend<'wasm'>, Record<string, Case>][] = [
-  ['plain', backend('plain', 1), cases],
+  ['plain', backend('plain', 1), { ...pick('odd extents', 'uneven padding', 'one element'), ...randomCases(2, 11) }],
   ['relaxed', backend('relaxed', 1), cases],
+  ['relaxed, random shapes', backend('relaxed', 1), randomCases(3, 12)],
   ['relaxed, three threads', backend('relaxed', 3), shared],
+  // Right everywhere, if slow where V8 does not make 256-bit instructions of it.
+  ['wide', backend('wide', 1), { ...pick('odd extents', 'many channels', 'many images'), ...randomCases(3, 13) }],
+  ['wide, two threads', backend('wide', 2), { ...shared, ...randomCases(1, 14) }],
 ]
 
 describe.each(backends)('%s', (_, backend, taken) => {

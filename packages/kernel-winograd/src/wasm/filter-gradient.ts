@@ -22,7 +22,7 @@ import { emitSquares, emitTiles, entryBytes } from './lanes.ts'
 import type { ConvolutionLayout } from './layout.ts'
 import type { ProductPlan } from './product.ts'
 import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
-import { align, blockDepth, chooseNarrowest, gradientBlockRows, min, roundUp, spread, widthOf } from './tuning.ts'
+import { align, chooseNarrowest, gradientBlockRows, gradientDepth, min, roundUp, spread, widthOf } from './tuning.ts'
 import { wordTable } from './words.ts'
 
 /** Distances in bytes. Rows are output channels, channels those of the input; tiles are counted over all images. */
@@ -86,7 +86,7 @@ export function planFilterGradient(
   const [gridY, gridX] = target.map((extent) => Math.ceil(extent / outputs)) as [number, number]
   const tiles = batch * gridY * gridX
   const fitting = Math.floor(operandBytes / (4 * products * (channels + rows)))
-  const most = Math.min(blockDepth, Math.max(fewestTiles, fitting))
+  const most = Math.min(gradientDepth, Math.max(fewestTiles, fitting))
   const blockTiles = roundUp(Math.ceil(tiles / Math.ceil(tiles / most)), 4)
   const tileRow = 4 * blockTiles
   const [dataStep, errorStep] = [spread(tileRow * channels), spread(tileRow * rows)]

@@ -52,9 +52,10 @@ export function planFilters(
   tuning: MatmulTuning,
 ): FilterMatrices {
   const panels = Math.ceil(rows / tuning.rows)
-  const [stream, lastStream] = [streamBytes(panels, blockDepth), streamBytes(panels, columns % blockDepth)]
+  const most = blockDepth[size]
+  const [stream, lastStream] = [streamBytes(panels, most), streamBytes(panels, columns % most)]
   const blockStep = tuning.rows * stream
-  const productStep = spread(Math.floor(columns / blockDepth) * blockStep + tuning.rows * lastStream)
+  const productStep = spread(Math.floor(columns / most) * blockStep + tuning.rows * lastStream)
   const square = 4 * taps * taps
   const [filterRow, filterColumn] = turned ? [square, rows * square] : [columns * square, square]
   return {
@@ -77,18 +78,22 @@ function streamBytes(panels: number, columns: number): number {
 /** Bytes of one row of a panel in a block of so many columns. */
 export const rowBytes = (columns: Local<'i32'>): Expression<'i32'> => i32.shl(i32.and(i32.add(columns, 3), -4), 2)
 
-/** Where a row of a panel begins, from its product's matrix, in the block that begins with `column` and has so many columns. */
+/**
+ * Where a row of a panel begins, from its product's matrix, in the block that begins with `column` and has so many columns. Other blocks have
+ * `most`.
+ */
 export function panelOffset(
-  { blockStep }: Record<'blockStep', Local<'i32'>>,
+  { most, blockStep }: { readonly most: number; readonly blockStep: Local<'i32'> },
   [column, columns]: readonly [Local<'i32'>, Local<'i32'>],
   panel: Expression<'i32'>,
 ): Expression<'i32'> {
-  return i32.add(i32.mul(i32.divU(column, blockDepth), blockStep), i32.mul(panel, rowBytes(columns)))
+  return i32.add(i32.mul(i32.divU(column, most), blockStep), i32.mul(panel, rowBytes(columns)))
 }
 
 /** The function that transforms filters; threads share the rows. `turned` takes them turned by 180°. */
 export function filtersFunction(algorithm: Algorithm, turned: boolean): WasmFunction<typeof parameters> {
   const { size } = algorithm
+  const most = blockDepth[size]
   const name = `winograd/filters${size}${turned ? 'Turned' : ''}`
   return {
     name,
@@ -110,11 +115,11 @@ export function filtersFunction(algorithm: Algorithm, turned: boolean): WasmFunc
         fn.forRange(i32.divU(i32.mul(rows, thread), threads), to, 1, (row) => {
           const plane = fn.local('i32', 'plane', i32.add(filter, i32.mul(row, filterRow)))
           const entry = fn.local('i32', 'entry', table)
-          fn.forRange(0, columns, blockDepth, (column) => {
-            const width = fn.local('i32', 'width', min(i32.const(blockDepth), i32.sub(columns, column)))
-            const rowStep = select(i32.eq(width, blockDepth), stream, lastStream)
+          fn.forRange(0, columns, most, (column) => {
+            const width = fn.local('i32', 'width', min(i32.const(most), i32.sub(columns, column)))
+            const rowStep = select(i32.eq(width, most), stream, lastStream)
             const inPanel = i32.mul(i32.remU(row, tuning.rows), rowStep)
-            const panel = panelOffset({ blockStep }, [column, width], i32.divU(row, tuning.rows))
+            const panel = panelOffset({ most, blockStep }, [column, width], i32.divU(row, tuning.rows))
             const target = fn.local('i32', 'target', i32.add(matrices, i32.add(panel, inPanel)))
             fn.forRange(0, width, 4, () => {
               fn.call(transform, { table: entry, plane, rowStep: 4 * taps, scratch, target, productStep })

@@ -61,12 +61,17 @@ const parameters = {
   threads: 'i32',
 } as const
 
+/** Filters of this many bytes are read from the last cache, larger ones from memory. */
+const cachedFilters = 12 * 2 ** 20
+
 /**
- * The most tiles whose data and results a thread holds at a time: many enough to read the filters, which come from memory or the last cache, seldom.
+ * The most tiles whose data and results a thread holds at a time: few enough for its caches, but where all filters come from memory each time, as
+ * many as hide that behind the products.
  */
 function mostTiles(channels: number, rows: number, products: number, width: number): number {
   const bytesOfTile = 4 * products * (channels + rows)
-  return roundUp(Math.max((6 * 2 ** 20) / bytesOfTile, 64, (channels + rows) / 8), width)
+  const least = 4 * products * channels * rows > cachedFilters ? 128 : width
+  return roundUp(Math.max((1.5 * 2 ** 20) / bytesOfTile, least), width)
 }
 
 export interface ProductPlan {
@@ -194,7 +199,7 @@ function emitPart(
   const tiles = emitTiles(module)
   const toProducts = emitToProducts(module, 'winogradInput', variant, algorithm.input)
   const fromProducts = emitFromProducts(module, 'winogradOutput', variant, algorithm.output)
-  const multiply = emitMultiply(module, tuning, emitPanels(module, tuning))
+  const multiply = emitMultiply(module, algorithm, tuning, emitPanels(module, tuning))
   return module.function('winogradPart', partParameters, 'void', (fn, parameters) => {
     const { data, source, filters, target, scratch, row, rowEnd, tile, tileEnd } = parameters
     const load = (word: Word) => fn.local('i32', word, words.load(data, word))
@@ -333,23 +338,25 @@ const multiplyParameters = {
 /** Emits one of the products: `c[rows, tiles] = a[rows, channels] · b[channels, tiles]`, where a lies as `FilterMatrices` and b in panels of tiles. */
 function emitMultiply(
   module: ModuleBuilder,
+  { size }: Algorithm,
   tuning: MatmulTuning,
   panels: readonly PanelFunction[],
 ): FunctionHandle<typeof multiplyParameters, 'void'> {
   const width = widthOf(tuning)
+  const most = blockDepth[size]
   return module.function('winogradMultiply', multiplyParameters, 'void', (fn, parameters) => {
     const { data, a, row, b, panelBytes, c, cStep, rows, channels, tiles, zeros } = parameters
     const load = (word: Word) => fn.local('i32', word, words.load(data, word))
     const [blockStep, stream, lastStream] = [load('filterBlock'), load('filterStream'), load('lastFilterStream')]
-    fn.forRange(0, channels, blockDepth, (depth) => {
-      const k = fn.local('i32', 'k', min(i32.const(blockDepth), i32.sub(channels, depth)))
+    fn.forRange(0, channels, most, (depth) => {
+      const k = fn.local('i32', 'k', min(i32.const(most), i32.sub(channels, depth)))
       fn.forRange(0, rows, blockRows(tuning), (i) => {
         const m = fn.local('i32', 'm', min(i32.const(blockRows(tuning)), i32.sub(rows, i)))
         const panel = fn.local('i32', 'panel', i32.add(b, i32.mul(depth, 4 * width)))
         const into = fn.local('i32', 'into', i32.add(c, i32.mul(i, cStep)))
         const firstPanel = i32.divU(i32.add(row, i), tuning.rows)
-        const left = fn.local('i32', 'left', i32.add(a, panelOffset({ blockStep }, [depth, k], firstPanel)))
-        const aStep = fn.local('i32', 'aStep', select(i32.eq(k, blockDepth), stream, lastStream))
+        const left = fn.local('i32', 'left', i32.add(a, panelOffset({ most, blockStep }, [depth, k], firstPanel)))
+        const aStep = fn.local('i32', 'aStep', select(i32.eq(k, most), stream, lastStream))
         const call = (target: PanelFunction) =>
           fn.call(target, {
             layout: aLayoutCode.rows,

@@ -14,8 +14,13 @@ export const widthOf = (tuning: MatmulTuning): number => 4 * tuning.widths[0]
 export const blockRows = (tuning: MatmulTuning): number => 4 * tuning.rows
 /** The same for errors, which stay in the second-level cache. */
 export const gradientBlockRows = 120
-/** The depth that tiles run over at a time. */
-export const blockDepth = 256
+/**
+ * The depth that tiles run over at a time, by α. Sums of 64 channels that are added up keep F(2×2) as exact as the direct kernel, whose sums have
+ * 252 terms; F(4×4) rounds more in its transforms.
+ */
+export const blockDepth = { 4: 64, 6: 256 } as const
+/** The most tiles whose errors are summed at a time. */
+export const gradientDepth = 256
 
 export const min = (a: Expression<'i32'>, b: Expression<'i32'>): Expression<'i32'> => select(i32.ltS(a, b), a, b)
 
