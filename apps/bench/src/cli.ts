@@ -14,6 +14,7 @@ import {
 } from './implementations/registry.ts'
 import { measureProgram, renderProgramFigures } from './program/measure.ts'
 import { renderChart } from './report/chart.ts'
+import { renderMarkdown } from './report/markdown.ts'
 import { renderTable } from './report/table.ts'
 import { selectByGlob } from './select.ts'
 
@@ -21,6 +22,7 @@ interface Options {
   readonly filter: readonly string[]
   readonly implementations: readonly string[]
   readonly json?: string
+  readonly markdown?: string
   readonly svg?: string
   readonly threads: number
   readonly bestPeers: boolean
@@ -47,6 +49,7 @@ const program = new Command('bench')
   .option('-f, --filter <glob>', 'cases to time, for example "matmul/{256,512}/N*" (repeatable)', append, [])
   .option('-i, --implementations <glob>', 'implementations to time, for example "tessera/*" (repeatable)', append, [])
   .option('--json <file>', 'write the figures to this file')
+  .option('--markdown <file>', 'write the figures to this file as a table for a page')
   .option('--svg <file>', 'draw the figures into this file')
   .option('--threads <count>', 'threads of each implementation', positiveInteger, 1)
   .option('--best-peers', 'with more threads than one: time every peer with one thread as well', false)
@@ -117,6 +120,7 @@ async function main(options: Options): Promise<void> {
     : await runBenchmark({ cases, entries, threads: options.threads, schedule, progress: log })
   console.log(renderTable(report))
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
+  if (options.markdown !== undefined) await writeFile(options.markdown, renderMarkdown(report))
   if (options.svg !== undefined) await writeFile(options.svg, await renderChart(report))
 }
 

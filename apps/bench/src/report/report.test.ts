@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { renderChart } from './chart.ts'
+import { renderMarkdown } from './markdown.ts'
 import type { Limits, Report } from './report.ts'
 import { computeResults, shortestMs } from './results.ts'
 import { renderTable } from './table.ts'
@@ -64,6 +65,18 @@ it('prints a table with the limits, every figure and who is missing why', () => 
   expect(text).toMatch(/│ +│ slow\/wasm +│ +100 /)
   expect(text).toContain('not available: absent/native: not installed')
   expect(text).toContain('not timed: slow/wasm, fast/native: has no alone')
+})
+
+it('writes a table for a page, with a dash where nothing was timed', () => {
+  const lines = renderMarkdown(report).split('\n')
+  expect(lines[0]).toContain('2026-01-02 03:04 UTC, Test CPU, 2 cores, Node 24. Threads: 1.')
+  expect(lines.slice(2)).toEqual([
+    '| case | tessera/wide | slow/wasm | fast/native |',
+    '|---|---|---|---|',
+    '| matmul/x/NN | 12.0 (10.0–14.0) | 100 (100–100) | 16.5 (15.0–18.0) |',
+    '| alone | 20.0 (20.0–20.0) | – | – |',
+    '',
+  ])
 })
 
 it('draws every bar, whisker and limit as SVG', async () => {

@@ -1,4 +1,5 @@
 import Table from 'cli-table3'
+import { digits } from './digits.ts'
 import type { CaseResult, Report } from './report.ts'
 
 const columns = ['case', 'implementation', 'median ms', 'min', 'max', 'GFLOP/s', 'of limit', '× best peer']
@@ -29,17 +30,13 @@ function row(result: CaseResult): string[] {
   const { implementation, variant, medianMs, minMs, maxMs, gflops, shareOfLimit, ratioToBestPeer } = result
   return [
     `${implementation}/${variant}`,
-    milliseconds(medianMs),
-    milliseconds(minMs),
-    milliseconds(maxMs),
+    digits(medianMs),
+    digits(minMs),
+    digits(maxMs),
     gflops.toFixed(1),
     `${(100 * shareOfLimit).toFixed(0)} %`,
     ratioToBestPeer === null ? '' : ratioToBestPeer.toFixed(2),
   ]
-}
-
-function milliseconds(time: number): string {
-  return time.toPrecision(3).includes('e') ? time.toFixed(0) : time.toPrecision(3)
 }
 
 /** One line for each reason. */
