@@ -33,41 +33,34 @@ export class Finish {
   }
 
   /**
-   * Declares `fn finish(outer: i32, row: i32, column: i32, value)`: indices into the result's last two axes and, flat, into those before
-   * them. With quads, `value` is a vector of four neighbours.
+   * Declares `fn finish(outer: i32, row: i32, column: i32, value)`: an index into one of the result's axes, and flat ones into those before
+   * and behind it. With quads, `value` is a vector of four neighbours.
+   *
+   * @param rowAxis which axis `row` is an index into
    */
-  declare(shader: Shader): void {
+  declare(shader: Shader, rowAxis: number): void {
     const { body, walks, quads } = this.#nest
     const { domain, instructions } = body
     const number = (value: number): string => shader.number(value)
     const width = quads ? vector : scalar
     const evaluator = new Evaluator(this.#nest, shader, () => quads)
-    const rank = domain.length
-    const axesOf = (start: number, end: number) =>
-      domain.slice(Math.max(0, start), Math.max(0, end)).map((extent, axis) => ({
-        extent,
-        strides: walks.map(({ strides }) => strides[Math.max(0, start) + axis]!),
-      }))
     const places = walks.filter(({ name }) => name !== 'input0')
-    const outer = axesOf(0, rank - 2).map(({ extent, strides }) => ({
-      extent,
-      strides: strides.filter((_, i) => walks[i]!.name !== 'input0'),
-    }))
-    const term = (axis: number, index: string, strides: readonly number[]): string => {
-      const stride = strides[axis] ?? 0
-      return stride === 0 ? '' : ` + ${stride === 1 ? index : `${index} * ${number(stride)}`}`
+    const positions = (flat: string, start: number, end: number): string[] => {
+      const axes = domain
+        .slice(start, end)
+        .map((extent, axis) => ({ extent, strides: places.map(({ strides }) => strides[start + axis]!) }))
+      return positionsOf(
+        flat,
+        axes,
+        places.map(({ name }) => `${name}_${flat}`),
+        number,
+      )
     }
     const lines = [
-      ...positionsOf(
-        'outer',
-        outer,
-        places.map(({ name }) => `${name}Outer`),
-        number,
-      ),
-      ...places.map(
-        ({ name, strides }) =>
-          `let ${name} = ${name}Outer${term(rank - 2, 'row', strides)}${term(rank - 1, 'column', strides)};`,
-      ),
+      ...positions('outer', 0, rowAxis),
+      ...positions('row', rowAxis, rowAxis + 1),
+      ...positions('column', rowAxis + 1, domain.length),
+      ...places.map(({ name }) => `let ${name} = ${name}_outer + ${name}_row + ${name}_column;`),
       'let input0 = value;',
       ...instructions.flatMap((_, i) => evaluator.emit(i)),
       ...this.#nest.outputs.flatMap((_, i) => evaluator.store(i, width)),

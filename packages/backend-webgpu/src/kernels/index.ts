@@ -1,5 +1,10 @@
 import type { Kernel } from '@tessera/core'
 import { attentionBackwardKernel, attentionKernel } from './attention/attention.ts'
+import {
+  convolutionBackwardFilterKernel,
+  convolutionBackwardInputKernel,
+  convolutionKernel,
+} from './convolution/convolution.ts'
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
 import { matmulKernel } from './matmul/matmul.ts'
@@ -13,4 +18,7 @@ export const webGpuKernels: readonly Kernel[] = [
   scatterKernel,
   attentionKernel,
   attentionBackwardKernel,
+  convolutionKernel,
+  convolutionBackwardInputKernel,
+  convolutionBackwardFilterKernel,
 ]

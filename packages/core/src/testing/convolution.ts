@@ -1,8 +1,9 @@
 import type { ConvolutionGeometry } from '../graph/compounds/convolution.ts'
-import { isFloat } from '../graph/format.ts'
+import { isFloat, type TypedArray } from '../graph/format.ts'
 import { type Shape, sizeOf } from '../graph/shape.ts'
-import { isRowMajor } from '../graph/view.ts'
+import type { View } from '../graph/view.ts'
 import type { Kernel, ReferenceKernelProgram } from '../plugin/contract.ts'
+import { allPositions, axisGroup } from '../run/reference/addressing.ts'
 import { buildWithEpilogue } from '../run/reference/epilogue.ts'
 import { type OpCall, ownInputs } from '../schedule/program.ts'
 
@@ -67,7 +68,7 @@ function referenceKernel<Op extends ConvolutionOp>(op: Op): Kernel<Op, 'referenc
     epilogues: true,
     cost: (call: OpCall<Op>) =>
       [...ownInputs(call), ...(call.epilogue ? [] : call.outputs)].every(
-        ({ view, dtype }) => isRowMajor(view) && isFloat(dtype) && dtype !== 'f16',
+        ({ dtype }) => isFloat(dtype) && dtype !== 'f16',
       )
         ? sizeOf(call.epilogue?.result.shape ?? call.outputs[0]!.view.shape)
         : undefined,
@@ -77,22 +78,26 @@ function referenceKernel<Op extends ConvolutionOp>(op: Op): Kernel<Op, 'referenc
   function buildConvolution({ attributes, inputs, outputs }: OpCall<Op>): ReferenceKernelProgram {
     const viewOf = (at: 0 | 1 | 'written') => (at === 'written' ? outputs[0]! : inputs[at]!).view
     return (sources, targets) => {
-      const sums = new Float64Array(sizeOf(outputs[0]!.view.shape))
-      const operand = (at: 0 | 1 | 'written') => ({
-        values: at === 'written' ? sums : sources[at]!,
-        offset: at === 'written' ? 0 : viewOf(at).offset,
-      })
+      const { view } = outputs[0]!
+      const sums = new Float64Array(sizeOf(view.shape))
+      const operand = (at: 0 | 1 | 'written') => (at === 'written' ? sums : inRowMajorOrder(sources[at]!, viewOf(at)))
       const [x, w, y] = [operand(role.input), operand(role.filter), operand(role.result)]
       const [input, filter] = [viewOf(role.input).shape, viewOf(role.filter).shape]
       forEachTerm(input, filter, attributes as ConvolutionGeometry, (i, f, r) => {
-        if (role.result === 'written') sums[r]! += x.values[x.offset + i]! * w.values[w.offset + f]!
-        else if (role.input === 'written') sums[i]! += y.values[y.offset + r]! * w.values[w.offset + f]!
-        else sums[f]! += x.values[x.offset + i]! * y.values[y.offset + r]!
+        if (role.result === 'written') sums[r]! += x[i]! * w[f]!
+        else if (role.input === 'written') sums[i]! += y[r]! * w[f]!
+        else sums[f]! += x[i]! * y[r]!
       })
-      targets[0]!.set(sums, outputs[0]!.view.offset)
+      allPositions(axisGroup(view, 0, view.shape.length)).forEach((position, i) => {
+        targets[0]![view.offset + position] = sums[i]!
+      })
     }
   }
 }
+
+/** The elements of a view, one after the other. */
+const inRowMajorOrder = (values: TypedArray, view: View): Float64Array =>
+  Float64Array.from(allPositions(axisGroup(view, 0, view.shape.length)), (position) => values[view.offset + position]!)
 
 /**
  * Plain loops over every product of a convolution and of its gradients, summed in float64: what `testKernel` compares kernels of these

@@ -2,6 +2,13 @@ export { assertClose, assertFails, type CloseOptions, relativeRms, type Toleranc
 export { type CollectedTest, collectTests, failuresOf } from './collect.ts'
 export { type Capabilities, defaultCapabilities, type TestRunner } from './context.ts'
 export { convolutionReferences } from './convolution.ts'
+export {
+  type ConvolutionCase,
+  type ConvolutionEpilogue,
+  convolutionCall,
+  convolutionCases,
+  convolutionEpilogues,
+} from './convolution-calls.ts'
 export { checkGradient, type GradientCheck } from './gradient.ts'
 export {
   at,

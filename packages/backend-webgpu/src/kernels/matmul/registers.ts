@@ -3,6 +3,7 @@ import { foldWorkgroups } from '../../fused/groups.ts'
 import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
 import { indented } from '../../wgsl/shader.ts'
 import { type Matrix, Product, positionIn } from './matrices.ts'
+import type { TiledResult } from './result.ts'
 
 const parts = ['x', 'y', 'z', 'w'] as const
 const four = [0, 1, 2, 3] as const
@@ -17,7 +18,9 @@ export function planRegisterTiles(
   memory: CallMemory,
 ): WebGpuCallPlan {
   const product = new Product(call, environment, memory)
-  const { shader, m, n, k, batches, enterBatch, number } = product
+  const { result, enterBatch } = product
+  const { shader, number } = result
+  const { m, n, k, batches } = result.sizes
   if (m === 0 || n === 0 || batches === 0) return { dispatches: [] }
   const rows = m <= 2 ? m : m <= 4 ? 4 : 8
   const columns = 8
@@ -26,12 +29,12 @@ export function planRegisterTiles(
   const [groupRows, groupColumns] = [rows * tall, columns * wide]
   const [tilesM, tilesN] = [Math.ceil(m / groupRows), Math.ceil(n / groupColumns)]
   const groups = batches * tilesM * tilesN
-  const splits = product.split(groups, 4)
+  const splits = result.split(groups, 4)
   const { workgroups, index } = foldWorkgroups(groups * splits, environment.limits, number)
   const each = Array.from({ length: rows }, (_, i) => i)
   const hasRest = k % 4 !== 0
   const body = [
-    ...product.locate(index, tilesM * tilesN),
+    ...result.locate(index, tilesM * tilesN),
     `let row = (inBatch / ${number(tilesN)}) * ${groupRows} + i32(local) / ${wide} * ${rows};`,
     `let column = (inBatch % ${number(tilesN)}) * ${groupColumns} + i32(local) % ${wide} * ${columns};`,
     `if (part >= ${number(splits)} || row >= ${number(m)} || column >= ${number(n)}) { return; }`,
@@ -55,14 +58,14 @@ export function planRegisterTiles(
     ...(hasRest
       ? ['for (var k = depthEnd & -4; k < depthEnd; k++) {', ...indented(restOfDepth(product, rows)), '}']
       : []),
-    ...storeTile(product, rows),
+    ...storeTile(result, rows),
   ]
-  return product.plan(shader.dispatch({ name: 'registers', body, workgroupSize: 64, workgroups }))
+  return result.plan(shader.dispatch({ name: 'registers', body, workgroupSize: 64, workgroups }))
 }
 
 /** Positions of the rows of the left operand. Rows beyond the last one repeat it; their results are not stored. */
-function startRows({ a, m, number }: Product, rows: number): string[] {
-  const last = `${number(m)} - 1`
+function startRows({ a, result: { number, sizes } }: Product, rows: number): string[] {
+  const last = `${number(sizes.m)} - 1`
   return Array.from(
     { length: rows },
     (_, i) => `let aRow${i} = ${positionIn(a, 'aBatch', i === 0 ? 'row' : `min(row + ${i}, ${last})`, '0')};`,
@@ -70,8 +73,8 @@ function startRows({ a, m, number }: Product, rows: number): string[] {
 }
 
 /** Positions of the eight columns of the right operand, and of their two quads. */
-function startColumns({ b, n, number }: Product): string[] {
-  const clamp = (column: string): string => `min(${column}, ${number(n)} - 1)`
+function startColumns({ b, result: { number, sizes } }: Product): string[] {
+  const clamp = (column: string): string => `min(${column}, ${number(sizes.n)} - 1)`
   return Array.from(
     { length: 8 },
     (_, j) => `let bColumn${j} = ${positionIn(b, 'bBatch', '0', j === 0 ? 'column' : clamp(`column + ${j}`))};`,
@@ -147,17 +150,18 @@ function restOfDepth({ a, b }: Product, rows: number): string[] {
 }
 
 /**
- * Hands the tile to the epilogue, by fours where the result's rows consist of whole quads. In a loop: the epilogue may be long, and would
+ * Hands the tile of an invocation, `sum0l`, `sum0r`, …, at `row` and `column` to the epilogue, by fours where the result's rows consist of whole quads. In a loop: the epilogue may be long, and would
  * be compiled into each place that calls it.
  */
-function storeTile(product: Product, rows: number): string[] {
-  const { quads, m, n, number } = product
+export function storeTile(result: TiledResult, rows: number): string[] {
+  const { quads, number } = result
+  const { m, n } = result.sizes
   const sums = Array.from({ length: rows }, (_, i) => `sum${i}l, sum${i}r`).join(', ')
   const store = quads
-    ? [`if (place < ${number(n)}) { ${product.store('line', 'place', 'sums[i]')} }`]
+    ? [`if (place < ${number(n)}) { ${result.store('line', 'place', 'sums[i]')} }`]
     : [
         `for (var j = 0; j < 4 && place + j < ${number(n)}; j++) {`,
-        `  ${product.store('line', 'place + j', 'sums[i][j]')}`,
+        `  ${result.store('line', 'place + j', 'sums[i][j]')}`,
         '}',
       ]
   return [

@@ -3,6 +3,7 @@ import { foldWorkgroups } from '../../fused/groups.ts'
 import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
 import { indented } from '../../wgsl/shader.ts'
 import { type Matrix, Product, positionIn } from './matrices.ts'
+import type { TiledResult } from './result.ts'
 
 /** Rows and columns of the result that a workgroup computes, and depth that it loads at a time. */
 const tile = 64
@@ -11,6 +12,16 @@ const depth = 16
 const pitch = tile + 1
 const workgroupSize = 256
 const four = [0, 1, 2, 3] as const
+
+/** An operand of a product as its tiles are loaded: lines are rows of the left operand, or columns of the right one. */
+export interface TileSource {
+  /** Along what each invocation loads four neighbours: best that along which they stand together. */
+  readonly neighbours: 'depth' | 'lines'
+  /** The element of a line at a step in depth, both inside, as WGSL. */
+  load(line: string, step: string): string
+  /** Four neighbours at once, where they stand together. */
+  loadQuad?(line: string, step: string): string
+}
 
 /**
  * A workgroup loads tiles of both operands into its own memory, by fours along whichever axis they lie; each of its 16 × 16 invocations
@@ -21,17 +32,29 @@ export function planSharedTiles(
   environment: WebGpuEnvironment,
   memory: CallMemory,
 ): WebGpuCallPlan {
-  const product = new Product(call, environment, memory)
-  const { shader, m, n, batches, enterBatch, number, quads } = product
+  const { result, a, b, enterBatch } = new Product(call, environment, memory)
+  const sources = { left: tilesOf(a, 'aBatch', 'columns'), right: tilesOf(b, 'bBatch', 'rows') }
+  return planTiles(result, sources, enterBatch, environment)
+}
+
+/** @param enterBatch statements that declare what the sources use of `batch` */
+export function planTiles(
+  result: TiledResult,
+  sources: { readonly left: TileSource; readonly right: TileSource },
+  enterBatch: readonly string[],
+  environment: WebGpuEnvironment,
+): WebGpuCallPlan {
+  const { shader, number, quads } = result
+  const { m, n, batches } = result.sizes
   if (m === 0 || n === 0 || batches === 0) return { dispatches: [] }
   const [tilesM, tilesN] = [Math.ceil(m / tile), Math.ceil(n / tile)]
   const groups = batches * tilesM * tilesN
-  const splits = product.split(groups, depth)
+  const splits = result.split(groups, depth)
   const { workgroups, index } = foldWorkgroups(groups * splits, environment.limits, number)
   shader.declare(`var<workgroup> leftTile: array<f32, ${depth * pitch}>;`)
   shader.declare(`var<workgroup> rightTile: array<f32, ${depth * pitch}>;`)
   const body = [
-    ...product.locate(index, tilesM * tilesN),
+    ...result.locate(index, tilesM * tilesN),
     `let firstRow = (inBatch / ${number(tilesN)}) * ${tile};`,
     `let firstColumn = (inBatch % ${number(tilesN)}) * ${tile};`,
     'let row = i32(local) / 16 * 4;',
@@ -40,8 +63,8 @@ export function planSharedTiles(
     ...four.map((i) => `var sum${i} = vec4<f32>();`),
     `for (var start = depthStart; start < depthEnd; start += ${depth}) {`,
     ...indented([
-      ...loadTile('left', product.a, 'aBatch', 'columns', { first: 'firstRow', count: number(m) }),
-      ...loadTile('right', product.b, 'bBatch', 'rows', { first: 'firstColumn', count: number(n) }),
+      ...loadTile('left', sources.left, { first: 'firstRow', count: number(m) }),
+      ...loadTile('right', sources.right, { first: 'firstColumn', count: number(n) }),
       'workgroupBarrier();',
       `for (var step = 0; step < ${depth * pitch}; step += ${pitch}) {`,
       `  let right = vec4<f32>(${four.map((j) => `rightTile[step + column + ${j}]`).join(', ')});`,
@@ -57,65 +80,74 @@ export function planSharedTiles(
       quads
         ? [
             `if (firstColumn + column < ${number(n)}) {`,
-            `  ${product.store('firstRow + row + i', 'firstColumn + column', 'sums[i]')}`,
+            `  ${result.store('firstRow + row + i', 'firstColumn + column', 'sums[i]')}`,
             '}',
           ]
         : [
             `for (var j = 0; j < 4 && firstColumn + column + j < ${number(n)}; j++) {`,
-            `  ${product.store('firstRow + row + i', 'firstColumn + column + j', 'sums[i][j]')}`,
+            `  ${result.store('firstRow + row + i', 'firstColumn + column + j', 'sums[i][j]')}`,
             '}',
           ],
     ),
     '}',
   ]
-  return product.plan(shader.dispatch({ name: 'shared', body, workgroupSize, workgroups }))
+  return result.plan(shader.dispatch({ name: 'shared', body, workgroupSize, workgroups }))
+}
+
+/** @param depthAxis the matrix's axis along the depth */
+function tilesOf(matrix: Matrix, batch: string, depthAxis: 'rows' | 'columns'): TileSource {
+  const at = (line: string, step: string): string =>
+    depthAxis === 'columns' ? positionIn(matrix, batch, line, step) : positionIn(matrix, batch, step, line)
+  const { quadAxis, access } = matrix
+  return {
+    neighbours: quadAxis === undefined || quadAxis === depthAxis ? 'depth' : 'lines',
+    load: (line, step) => access.load(at(line, step)),
+    ...(quadAxis && { loadQuad: (line, step) => access.loadQuad(at(line, step), 1) }),
+  }
 }
 
 /**
  * Statements by which the workgroup loads `tile` lines of an operand over `depth` steps, each invocation four elements. Elements outside the
  * operand are 0.
  *
- * @param depthAxis the operand's axis along the depth
- * @param lines where its other axis starts and ends
+ * @param lines where the lines start and end
  */
 function loadTile(
   name: 'left' | 'right',
-  matrix: Matrix,
-  batch: string,
-  depthAxis: 'rows' | 'columns',
+  { neighbours, load, loadQuad }: TileSource,
   lines: { readonly first: string; readonly count: string },
 ): string[] {
-  const at = (line: string, step: string): string =>
-    depthAxis === 'columns' ? positionIn(matrix, batch, line, step) : positionIn(matrix, batch, step, line)
-  const alongDepth = matrix.quadAxis === undefined || matrix.quadAxis === depthAxis
-  // Each invocation has four elements along the axis on which they stand together.
+  const alongDepth = neighbours === 'depth'
   const place = alongDepth
     ? [`let line = i32(local) / 4;`, `let step = i32(local) % 4 * 4;`]
     : [`let line = i32(local) % 16 * 4;`, `let step = i32(local) / 16;`]
-  const slot = (i: number): string =>
+  const slot = (i: number | string): string =>
     alongDepth ? `${name}Tile[(step + ${i}) * ${pitch} + line]` : `${name}Tile[step * ${pitch} + line + ${i}]`
-  const element = (i: number): string =>
-    alongDepth ? at('wholeLine', `wholeStep + ${i}`) : at(`wholeLine + ${i}`, 'wholeStep')
-  const isInside = (i: number): string =>
+  const element = (i: number | string): readonly [line: string, step: string] =>
+    alongDepth ? ['wholeLine', `wholeStep + ${i}`] : [`wholeLine + ${i}`, 'wholeStep']
+  const isInside = (i: number | string): string =>
     alongDepth
-      ? `wholeLine < ${lines.count} && wholeStep + ${i} < depthEnd`
-      : `wholeLine + ${i} < ${lines.count} && wholeStep < depthEnd`
-  const single = four.flatMap((i) => [
-    `var value${i} = 0.0f;`,
-    `if (${isInside(i)}) { value${i} = ${matrix.access.load(element(i))}; }`,
-    `${slot(i)} = value${i};`,
-  ])
+      ? `(wholeLine < ${lines.count}) & (wholeStep + ${i} < depthEnd)`
+      : `(wholeLine + ${i} < ${lines.count}) & (wholeStep < depthEnd)`
+  // A loop: `load` may be long, and would be compiled four times.
+  const single = [
+    'for (var i = 0; i < 4; i++) {',
+    '  var value = 0.0f;',
+    `  if (${isInside('i')}) { value = ${load(...element('i'))}; }`,
+    `  ${slot('i')} = value;`,
+    '}',
+  ]
   return [
     '{',
     ...indented([
       ...place,
       `let wholeLine = ${lines.first} + line;`,
       'let wholeStep = start + step;',
-      ...(matrix.quadAxis === undefined
+      ...(loadQuad === undefined
         ? single
         : [
             `if (${isInside(3)}) {`,
-            `  let quad = ${matrix.access.loadQuad(element(0), 1)};`,
+            `  let quad = ${loadQuad(...element(0))};`,
             ...four.map((i) => `  ${slot(i)} = quad[${i}];`),
             '} else {',
             ...indented(single),
