@@ -1,3 +1,4 @@
+import type { TesseraError } from './errors.ts'
 import { type Graph, type Node, topologicalOrder } from './graph/node.ts'
 import { formatGraph } from './graph/print.ts'
 import { verify } from './graph/verify.ts'
@@ -11,6 +12,7 @@ import { type SelectionRules, selectKernel, selectKernels } from './select/selec
 import { compileStages } from './stages/compile.ts'
 import type { Compiled, CompiledProgram, DonorsOf } from './stages/compiled.ts'
 import { isStaged } from './stages/stage-ops.ts'
+import { type HostEvaluator, isWithoutKernel, moveToHost, withoutKernel } from './stages/to-host.ts'
 import { trimScans } from './stages/trim.ts'
 
 export interface PipelineOptions {
@@ -24,6 +26,12 @@ export interface PipelineOptions {
   readonly isConstant?: (leaf: Node) => boolean
   /** Told after each stage. */
   readonly onStage?: (stage: StageReport) => void
+  /** Computes on the host what no kernel of the device runs; without it that is an error. */
+  readonly onHost?: {
+    readonly evaluator: HostEvaluator
+    /** Told about the first call that had no kernel, once a program that does without is compiled. */
+    notice(error: TesseraError): void
+  }
 }
 
 export interface StageReport {
@@ -49,11 +57,26 @@ export function compileGraph(recorded: Graph, donorsOf: DonorsOf, options: Pipel
   }, simple)
   const normal = onGraph('normalize', options, () => simplify(normalize(rewritten)))
   verify(normal)
-  if (!topologicalOrder(normal.outputs).some(isStageOp)) return compileProgram(normal, donorsOf, options)
-  return compileStages(normal, donorsOf, isStageOp, {
-    recorded: (graph, donors) => compileGraph(graph, donors, options),
-    normal: (graph, donors) => compileProgram(graph, donors, options),
-  })
+  const compile = (graph: Graph, evaluator?: HostEvaluator): Compiled =>
+    topologicalOrder(graph.outputs).some(isStageOp)
+      ? compileStages(graph, donorsOf, isStageOp, {
+          recorded: (inner, donors) => compileGraph(inner, donors, options),
+          normal: (inner, donors) => compileProgram(inner, donors, options),
+          ...(evaluator && { evaluator }),
+        })
+      : compileProgram(graph, donorsOf, options)
+  try {
+    return compile(normal)
+  } catch (error) {
+    const { onHost } = options
+    if (!onHost || !isWithoutKernel(error)) throw error
+    const { onStage: _, ...quiet } = options
+    const isForHost = withoutKernel((graph) => compileProgram(graph, () => [], quiet), rules)
+    const split = onGraph('move to host', options, () => moveToHost(normal, isForHost, isStageOp, onHost.evaluator))
+    const compiled = compile(split, onHost.evaluator)
+    onHost.notice(error)
+    return compiled
+  }
 }
 
 /** From a normalised graph of primitives to a program. */

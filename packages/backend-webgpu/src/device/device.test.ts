@@ -1,4 +1,5 @@
-import { createRuntime, type Device, jit, type Tensor, tensor, valueAndGrad } from '@tessera/core'
+import { createRuntime, type Device, jit, type RuntimeOptions, type Tensor, tensor, valueAndGrad } from '@tessera/core'
+import { assertClose } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
 import { softwareAdapters } from '../testing/adapters.ts'
 import type { WebGpuDevice } from './device.ts'
@@ -87,6 +88,37 @@ describe.runIf(adapter!.isExpected)('the WebGPU device', () => {
     const again = trainingStep()
     expect([await again(resumed).item(), await again(resumed).item()]).toEqual(losses.slice(3))
     await second.close()
+  })
+
+  it('computes 64-bit floats on the host, between programs', async () => {
+    const compute = jit((a: Tensor, b: Tensor) =>
+      a
+        .matmul(b)
+        .cast('f64')
+        .multiply(1 / 3)
+        .sum(0)
+        .cast('f32')
+        .exp(),
+    )
+    const notices: string[] = []
+    const run = async (options: RuntimeOptions) => {
+      const runtime = await createRuntime({ ...options, log: (line) => notices.push(line) })
+      const data = await compute(
+        x,
+        tensor([
+          [0.25, 1],
+          [-0.5, 2],
+        ]),
+      ).data()
+      const explained = compute.explain()
+      await runtime.close()
+      return { data, explained }
+    }
+    const actual = await run({ use: [plugin] })
+    assertClose(actual.data, (await run({})).data, { relative: 1e-5, absolute: 0 }, 'result')
+    expect(actual.explained).toMatch(/3 steps: program, host, program/)
+    expect(actual.explained).toMatch(/1 × reduceSum\(f64\[3, 2\]\)/)
+    expect(notices).toHaveLength(1)
   })
 
   it('records a step without making anything anew', async () => {

@@ -73,6 +73,7 @@ function explainStages({ steps, slots }: CompiledStages): string[] {
         case 'program':
           return [`step ${i}: program`, ...indented(step.compiled)]
         case 'host':
+          if (step.node.op === 'onHost') return explainHost(i, step.node.attributes as OpAttributes['onHost'])
           return [`step ${i}: ${step.node.op} on the host, ${step.node.outputs.map(formatSpec).join(', ')}`]
         case 'branch':
           return [
@@ -87,6 +88,16 @@ function explainStages({ steps, slots }: CompiledStages): string[] {
         }
       }
     }),
+  ]
+}
+
+/** What no kernel of the device runs, each op with how often it occurs. */
+function explainHost(step: number, { computes }: OpAttributes['onHost']): string[] {
+  const counts = new Map<string, number>()
+  for (const op of computes) counts.set(op, (counts.get(op) ?? 0) + 1)
+  return [
+    `step ${step}: ${computes.length} ops on the host, as no kernel of the backend runs them`,
+    ...[...counts].map(([op, count]) => `    ${count} × ${op}`),
   ]
 }
 

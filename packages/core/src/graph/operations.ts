@@ -122,9 +122,16 @@ export interface ControlAttributes {
   cond: { readonly whenTrue: Subgraph; readonly whenFalse: Subgraph }
 }
 
-/** What only the scheduler makes: one loop nest that computes many elementwise ops and reductions together. */
+/** What only the pipeline makes. */
 export interface ProgramAttributes {
+  /** One loop nest that computes many elementwise ops and reductions together. */
   fused: FusedBody
+  /** What no kernel of the device runs, computed on the host. */
+  onHost: {
+    readonly body: Subgraph
+    /** The ops in it with their operands, as text. */
+    readonly computes: readonly string[]
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { PipelineOptions } from '../pipeline.ts'
 import type { Device, Plugin } from '../plugin/contract.ts'
 import { Registry } from '../plugin/registry.ts'
 import { ProgramCache } from './cache.ts'
+import { hostFallback } from './host-fallback.ts'
 import { settled } from './order.ts'
 import { referenceBackend, referenceKernels } from './reference/index.ts'
 import { forgetDevice } from './storage.ts'
@@ -20,9 +21,14 @@ export interface RuntimeOptions {
   readonly force?: Readonly<Partial<Record<OpName, string>>>
   /** Largest relative error, against float64, of kernels that may be chosen. */
   readonly tolerance?: number
+  /**
+   * What happens to ops that the backend cannot run, such as those of f64 on WebGPU: `host` computes them on the host by the reference kernels,
+   * with one notice, and `explain` counts them; `error` throws `NO_KERNEL`. `host` by default.
+   */
+  readonly fallback?: 'host' | 'error'
   /** 1 stages, 2 kernels with times, 3 schedule and memory, 4 generated code, 5 graphs; by default the number in `TESSERA_DEBUG`. */
   readonly debug?: number
-  /** Takes the lines that `debug` asks for; standard error by default. */
+  /** Takes the lines that `debug` asks for, and notices; standard error by default. */
   readonly log?: (line: string) => void
 }
 
@@ -146,6 +152,7 @@ function activate(device: Device, registry: Registry, options: RuntimeOptions): 
         ...(options.tolerance !== undefined && { tolerance: options.tolerance }),
       },
       fuse: options.fuse ?? true,
+      ...(options.fallback !== 'error' && device.backend !== 'reference' && { onHost: hostFallback(device, log) }),
       ...(onStage && { onStage }),
     },
     cache: new ProgramCache(),

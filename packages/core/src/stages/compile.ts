@@ -1,14 +1,20 @@
-import type { Graph, Node } from '../graph/node.ts'
+import { formatSpec, type Graph, type Node } from '../graph/node.ts'
 import type { OpAttributes } from '../graph/operations.ts'
+import { Subgraph } from '../graph/subgraph.ts'
 import { type LoopBody, scanBody, whileBody } from './bodies.ts'
 import type { Compiled, CompiledProgram, CompiledStages, CompiledStep, DonorsOf } from './compiled.ts'
 import { type Partition, partition, type StageOp, type Step } from './partition.ts'
+import { type HostEvaluator, hostStep, isWithoutKernel } from './to-host.ts'
 
 /** How the rest of the pipeline compiles: from a recorded function, or from a normalised graph. */
 export interface Compilers {
   recorded(graph: Graph, donorsOf: DonorsOf): Compiled
   normal(graph: Graph, donorsOf: DonorsOf): CompiledProgram
+  /** Where values that no kernel copies are copied: into the memory of a loop, for example. */
+  readonly evaluator?: HostEvaluator
 }
+
+type ProgramStep = Extract<Step, { kind: 'program' }>
 
 const none: DonorsOf = () => []
 
@@ -37,23 +43,36 @@ export function compileStages(
   const leaves = [...parts.leaves.keys()]
   const wanted = donorsOf(leaves)
   const donors = settleDonors(parts, leaves, wanted)
-  const steps = parts.steps.map((step, at): CompiledStep => {
-    if (step.kind === 'program') {
-      const compiled = compilers.normal(step.graph, (bound) =>
-        step.outputs.map((slot) => {
-          const donor = donors.find((candidate) => candidate.step === at && parts.outputs[candidate.output] === slot)
-          const position = donor ? bound.indexOf(leaves[donor.leaf]!) : -1
-          return position < 0 ? undefined : position
-        }),
-      )
-      return {
-        kind: 'program',
-        compiled,
-        inputs: compiled.leaves.map((leaf) => step.inputs.get(leaf)!),
-        outputs: step.outputs,
-      }
+  const compileStep = (step: ProgramStep, at: number): CompiledStep => {
+    const compiled = compilers.normal(step.graph, (bound) =>
+      step.outputs.map((slot) => {
+        const donor = donors.find((candidate) => candidate.step === at && parts.outputs[candidate.output] === slot)
+        const position = donor ? bound.indexOf(leaves[donor.leaf]!) : -1
+        return position < 0 ? undefined : position
+      }),
+    )
+    return {
+      kind: 'program',
+      compiled,
+      inputs: compiled.leaves.map((leaf) => step.inputs.get(leaf)!),
+      outputs: step.outputs,
     }
-    return compileOp(step, slots, bodyOf, compilers)
+  }
+  const steps = parts.steps.flatMap((step, at): CompiledStep[] => {
+    if (step.kind !== 'program') return [compileOp(step, slots, bodyOf, compilers)]
+    try {
+      return [compileStep(step, at)]
+    } catch (error) {
+      const { evaluator } = compilers
+      const copies = step.graph.outputs.map(({ op }) => op === 'leaf')
+      if (!evaluator || !isWithoutKernel(error) || !copies.includes(true)) throw error
+      const rest = outputsWhere(step, (output) => !copies[output])
+      const copied = copyOnHost(
+        outputsWhere(step, (output) => copies[output]!),
+        evaluator,
+      )
+      return rest.outputs.length > 0 ? [compileStep(rest, at), copied] : [copied]
+    }
   })
   const settled = parts.outputs.map((slot) => {
     for (const step of steps) {
@@ -65,6 +84,20 @@ export function compileStages(
     return -1
   })
   return { kind: 'stages', leaves, donors: settled, steps, slots }
+}
+
+/** A program with some of its outputs. */
+const outputsWhere = (step: ProgramStep, take: (output: number) => boolean): ProgramStep => ({
+  ...step,
+  graph: { outputs: step.graph.outputs.filter((_, output) => take(output)) },
+  outputs: step.outputs.filter((_, output) => take(output)),
+})
+
+function copyOnHost({ graph, inputs, outputs }: ProgramStep, evaluator: HostEvaluator): CompiledStep {
+  const leaves = [...new Set(graph.outputs)]
+  const computes = graph.outputs.map((output) => `copy(${formatSpec(output)})`)
+  const node = hostStep(leaves, new Subgraph(leaves, graph.outputs), computes, evaluator)
+  return { kind: 'host', node, inputs: leaves.map((each) => inputs.get(each)!), outputs }
 }
 
 const carriesOf = (node: Node): number => (node.attributes as OpAttributes['scan' | 'whileLoop']).carries
