@@ -62,13 +62,23 @@ describe.each([...backends, ['relaxed, three threads', playing('relaxed')] as co
       backend,
       reference: convolutionReferences[kernel.op] as Kernel<typeof kernel.op, 'reference'>,
       run: { describe, it },
-      calls: [...Object.entries(convolutionCases).map(([name, entry]) => convolutionCall(kernel.op, name, entry)), ...followed(kernel.op)],
+      calls: [
+        ...Object.entries(convolutionCases).map(([name, entry]) => convolutionCall(kernel.op, name, entry)),
+        ...followed(kernel.op),
+      ],
       refuses: [
         convolutionCall(kernel.op, 'four spatial axes', { input: [1, 1, 2, 2, 2, 2], filter: [1, 1, 1, 1, 1, 1] }),
         convolutionCall(kernel.op, 'no image', { input: [0, 2, 4, 4], filter: [3, 2, 3, 3] }),
         // Several products, or no map of images.
         ...(kernel.op === 'convolutionBackwardInput'
-          ? [convolutionCall(kernel.op, 'an epilogue of a strided one', convolutionCases['stride 2']!, convolutionEpilogues['bias, ReLU, residual, and the result itself']!)]
+          ? [
+              convolutionCall(
+                kernel.op,
+                'an epilogue of a strided one',
+                convolutionCases['stride 2']!,
+                convolutionEpilogues['bias, ReLU, residual, and the result itself']!,
+              ),
+            ]
           : []),
       ],
     })

@@ -14,6 +14,7 @@ import {
   assertClose,
   convolutionCall,
   convolutionCases,
+  convolutionEpilogues,
   convolutionReferences,
   testKernel,
 } from '@tessera/core/testing'
@@ -48,25 +49,32 @@ const inShared = {
 } as const
 /** Every layout is another shader. */
 const inEveryLayout = ['stride with dilation']
-const isChosen = (test: string): boolean => {
-  const [name, what] = test.split(/, (?=in every layout|other formats)/) as [string, string | undefined]
-  return what === undefined || inEveryLayout.includes(name)
-}
+const followed = ['3 × 3', 'groups']
 
 for (const { name, backend, isExpected } of softwareAdapters) {
   if (!isExpected) continue
   describe(name, () => {
-    const test = (kernel: AnyKernel, names: readonly string[]): void =>
+    const test = (kernel: AnyKernel, names: readonly string[], layouts: readonly string[]): void => {
+      const calls = names.map((each) => convolutionCall(kernel.op, each, convolutionCases[each]!))
+      const epilogues = Object.entries(convolutionEpilogues).flatMap(([after, follow], i) => {
+        const each = followed[i]!
+        return names.includes(each)
+          ? [convolutionCall(kernel.op, `${each}, then ${after}`, convolutionCases[each]!, follow)]
+          : []
+      })
+      const isChosen = (name: string): boolean =>
+        !/, (in every layout|other formats)/.test(name) || layouts.some((each) => name.startsWith(`${each}, `))
       testKernel({
         kernel,
         backend,
         reference: convolutionReferences[kernel.op] as unknown as Kernel<ConvolutionOp, 'reference'>,
         run: { describe, it: (name, body) => (isChosen(name) ? it(name, body) : undefined) },
-        calls: names.map((each) => convolutionCall(kernel.op, each, convolutionCases[each]!)),
+        calls: [...calls, ...epilogues],
       })
+    }
     for (const kernel of kernels) {
-      test(kernel, Object.keys(convolutionCases))
-      test(shared(kernel), inShared[kernel.op])
+      test(kernel, Object.keys(convolutionCases), inEveryLayout)
+      test(shared(kernel), inShared[kernel.op], [])
     }
   })
 }
