@@ -79,7 +79,7 @@ function sampleProgram(): Command {
     .option('--count <samples>', 'how many texts', wholeNumber, 1)
     .addOption(
       new Option('--weights <format>', 'numbers that weights are rounded to')
-        .choices(['f32', 'int8', 'int4'])
+        .choices(['f32', 'f16', 'bf16', 'int8', 'int4'])
         .default('f32'),
     )
     .action(sampleCommand)

@@ -113,8 +113,14 @@ export {
   type UpdateRule,
 } from './optimizers/optimizer.ts'
 export { Sgd, type SgdOptions } from './optimizers/sgd.ts'
-export { type QuantizationOptions, QuantizedEmbedding, QuantizedLinear } from './quantization/layers.ts'
-export { type ChooseQuantization, quantize } from './quantization/quantize.ts'
+export {
+  HalfEmbedding,
+  type HalfOptions,
+  type QuantizationOptions,
+  QuantizedEmbedding,
+  QuantizedLinear,
+} from './quantization/layers.ts'
+export { type ChooseQuantization, quantize, type WeightRounding } from './quantization/quantize.ts'
 export { type SafetensorsDtype, safetensorsDtypes, safetensorsItemSize } from './safetensors/dtypes.ts'
 export { SafetensorsError, type SafetensorsErrorCode } from './safetensors/errors.ts'
 export {

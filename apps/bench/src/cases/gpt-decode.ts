@@ -9,8 +9,8 @@ import { uniformInput } from './inputs.ts'
 export interface GptDecodeCase extends Pick<GptStepCase, 'layers' | 'heads' | 'width' | 'context' | 'vocabulary'> {
   readonly kind: 'gpt-decode'
   readonly name: string
-  /** How an implementation may store the matrices: as they are, or in 8 bits. */
-  readonly weights: 'f32' | 'int8'
+  /** How an implementation may store the matrices: as they are, or in 16 or 8 bits. */
+  readonly weights: 'f32' | 'f16' | 'bf16' | 'int8'
   readonly past: number
 }
 
@@ -24,6 +24,8 @@ const decodeCase = (name: string, sizes: typeof gpt2, weights: GptDecodeCase['we
   ...sizes,
   weights,
 })
+
+const weightFormats = ['f32', 'f16', 'bf16', 'int8'] as const
 
 /** The token that is read. */
 export const decodedToken = 17
@@ -40,14 +42,15 @@ export function decodeParameters(benchmarkCase: GptDecodeCase): Map<string, GptP
 
 export const gptDecodeFamily: CaseFamily<GptDecodeCase> = {
   kind: 'gpt-decode',
-  cases: [decodeCase('gpt2-124m', gpt2, 'f32'), decodeCase('gpt2-124m', gpt2, 'int8')],
-  checks: [decodeCase('small', small, 'f32'), decodeCase('small', small, 'int8')],
-  // Rounding to 8 bits is seen at the output as 1 to 2 percent; f32 is right to 1e-6.
+  cases: weightFormats.map((format) => decodeCase('gpt2-124m', gpt2, format)),
+  checks: weightFormats.map((format) => decodeCase('small', small, format)),
+  group: ({ weights }) => `gpt-decode with ${weights} weights`,
+  // Rounding to 8 bits is seen at the output as 1 to 2 percent, to bf16 as some tenths; f32 is right to 1e-6.
   tolerance: 0.03,
   work(benchmarkCase) {
     const { layers, width, vocabulary, past, weights } = benchmarkCase
     const multiplied = layers * 12 * width * width + vocabulary * width
-    const perWeight = weights === 'f32' ? 4 : 1
+    const perWeight = { f32: 4, f16: 2, bf16: 2, int8: 1 }[weights]
     return {
       flops: 2 * multiplied + layers * 4 * (past + 1) * width,
       bytes: perWeight * multiplied + 4 * 2 * layers * (past + 1) * width,

@@ -74,13 +74,17 @@ describe.each(judged.map((entry) => [entryLabel(entry), entry] as const))('%s', 
 const decoders = registry.filter(({ implementation }) => ['tessera', 'onnxruntime-web'].includes(implementation))
 
 describe.each(decoders.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {
-  it('decodes a token of a small GPT as float64 does, with f32 and int8 weights', { timeout: 60_000 }, async ({
-    skip,
-  }) => {
+  it('decodes a token of a small GPT as float64 does, with weights in every format that it has', {
+    timeout: 60_000,
+  }, async ({ skip }) => {
     const started = await Contestant.start(entry, 1)
     if ('reason' in started) return mayBeMissing(entry) ? skip(started.reason) : expect.fail(started.reason)
     try {
-      for (const check of gptDecodeFamily.checks) expect(await started.contestant.prepare(check)).toBeUndefined()
+      for (const check of gptDecodeFamily.checks) {
+        const isLeftOut = entry.peer && 'weights' in check && /16/.test(check.weights)
+        const reason = isLeftOut ? `has no gpt-decode with ${check.weights} weights` : undefined
+        expect(await started.contestant.prepare(check)).toBe(reason)
+      }
     } finally {
       await started.contestant.close()
     }

@@ -8,13 +8,14 @@ import type { Library } from './onnxruntime.ts'
 /**
  * onnxruntime's decoding step, as exporters write it: the weights are constants of the graph, which it packs when the session is made, keys and
  * values of the past are inputs. `int8` quantises activations for each product (DynamicQuantizeLinear, MatMulInteger), as
- * transformers.js' `q8` models do, but keeps the table of tokens for looking up in f32.
+ * transformers.js' `q8` models do, but keeps the table of tokens for looking up in f32. Weights of 16 bits it would widen when the session is made.
  */
 export async function prepareGptDecode(
   { InferenceSession, Tensor }: Library,
   benchmarkCase: GptDecodeCase,
   options: InferenceSession.SessionOptions,
-): Promise<PreparedCase> {
+): Promise<PreparedCase | undefined> {
+  if (benchmarkCase.weights === 'f16' || benchmarkCase.weights === 'bf16') return undefined
   const graph = new DecodeGraph(benchmarkCase)
   const session = await InferenceSession.create(graph.encode(), options)
   const feeds = Object.fromEntries(

@@ -12,7 +12,7 @@ export function prepareGptDecode(runtime: Runtime, benchmarkCase: GptDecodeCase)
     randomKey(0),
   )
   loadParameters(model, [...decodeParameters(benchmarkCase).values()])
-  const used = weights === 'int8' ? quantizeGpt(model, 'int8') : model
+  const used = weights === 'f32' ? model : quantizeGpt(model, weights)
   used.eval()
   const empty = zeros([1, heads, context, width / heads])
   const filled = (layer: number, which: 'keys' | 'values'): Tensor => {

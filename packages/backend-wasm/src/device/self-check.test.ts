@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { knownAnswers } from './known-answers.ts'
 import { Machine } from './machine.ts'
-import { checkWide, knownAnswers } from './self-check.ts'
+import { checkWide } from './self-check.ts'
 
 const machine = () => new Machine('relaxed', { shared: false, threads: 1 })
 

@@ -8,7 +8,7 @@ import {
 import { cumulativeKernel } from './cumulative.ts'
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
-import { matmulKernel } from './matmul.ts'
+import { matmulKernel, widenedMatmulKernel } from './matmul.ts'
 import { quantizedMatmulKernel } from './quantized-matmul.ts'
 import { scatterKernel } from './scatter.ts'
 import { argSortKernel } from './sort.ts'
@@ -17,6 +17,7 @@ import { argSortKernel } from './sort.ts'
 export const wasmKernels: readonly Kernel[] = [
   fusedKernel,
   matmulKernel,
+  widenedMatmulKernel,
   gatherKernel,
   scatterKernel,
   convolutionKernel,

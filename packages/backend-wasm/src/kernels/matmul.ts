@@ -17,12 +17,16 @@ import {
   stageOf,
 } from './epilogue.ts'
 import {
+  type ElementFormat,
+  elementBytes,
   type MatmulFunctions,
   type MatmulPlan,
+  type MatrixLayout,
   matmulFunctions,
   matmulPackParameters,
   matmulTuning,
   matmulUnitParameters,
+  type OperandFormats,
   planMatmul,
 } from './matmul/index.ts'
 
@@ -37,32 +41,46 @@ function functionsIn(module: ModuleBuilder, variant: Variant): MatmulFunctions {
   return made
 }
 
-const unitFunction: WasmFunction<typeof matmulUnitParameters> = {
-  name: 'matmul.unit',
+const unitFunction = (formats: OperandFormats): WasmFunction<typeof matmulUnitParameters> => ({
+  name: `matmul.unit ${formats.a} ${formats.b}`,
   parameters: matmulUnitParameters,
-  define: (module, { variant }) => functionsIn(module, variant).unit,
-}
-const packFunction: WasmFunction<typeof matmulPackParameters> = {
-  name: 'matmul.pack',
+  define: (module, { variant }) => functionsIn(module, variant).reading(formats).unit,
+})
+const packFunction = (formats: OperandFormats): WasmFunction<typeof matmulPackParameters> => ({
+  name: `matmul.pack ${formats.b}`,
   parameters: matmulPackParameters,
-  define: (module, { variant }) => functionsIn(module, variant).pack,
-}
+  define: (module, { variant }) => functionsIn(module, variant).reading(formats).pack,
+})
 
 /** The most batch axes that one call of the functions takes. */
 const mostBatchAxes = 3
 
-/** The packed matrix product of `kernels/matmul`. */
-export const matmulKernel: Kernel<'matmul', 'wasm'> = {
-  name: 'wasm-matmul',
-  op: 'matmul',
+type ProductOp = 'matmul' | 'widenedMatmul'
+
+const formats: ReadonlySet<string> = new Set<ElementFormat>(['f32', 'f16', 'bf16'])
+
+/** `matmul` of f32, or `widenedMatmul` of operands of which at least one is narrow. */
+function isTaken(call: OpCall<ProductOp>): boolean {
+  const [a, b] = ownInputs(call)
+  const c = resultOf(call)
+  if (!a || !b || c.dtype !== 'f32' || [a, b, c].some(({ view }) => view.shape.length < 2)) return false
+  const isPlain = a.dtype === 'f32' && b.dtype === 'f32'
+  if (call.op === 'matmul') return isPlain
+  return !isPlain && formats.has(a.dtype) && formats.has(b.dtype) && sizeOf(c.view.shape) * a.view.shape.at(-1)! > 0
+}
+
+const kernelOf = <Op extends ProductOp>(op: Op, name: string): Kernel<Op, 'wasm'> => ({
+  name,
+  op,
   backend: 'wasm',
   tolerance: 2e-6,
   layouts: 'any',
   epilogues: true,
-  cost(call, { gigaflops, gigabytesPerSecond, microsecondsPerCall }) {
-    const [a, b] = ownInputs(call)
+  cost(given, { gigaflops, gigabytesPerSecond, microsecondsPerCall }) {
+    const call = given as unknown as OpCall<ProductOp>
+    if (!isTaken(call)) return undefined
+    const a = ownInputs(call)[0]!
     const c = resultOf(call)
-    if (!a || !b || ![a, b, c].every(({ dtype, view }) => dtype === 'f32' && view.shape.length >= 2)) return undefined
     const after = workAfter(call)
     if (after === undefined) return undefined
     const depth = a.view.shape.at(-1)!
@@ -74,8 +92,14 @@ export const matmulKernel: Kernel<'matmul', 'wasm'> = {
     const computing = (2 * (tiles * depth + after)) / (1000 * gigaflops)
     return microsecondsPerCall + Math.max(computing, bytes / (1000 * gigabytesPerSecond))
   },
-  build: (call) => (target) => planCall(call, target),
-}
+  build: (call) => (target) => planCall(call as unknown as OpCall<ProductOp>, target),
+})
+
+/** The packed matrix product of `kernels/matmul`. */
+export const matmulKernel = kernelOf('matmul', 'wasm-matmul')
+
+/** The same for f16 and bf16, which are widened where they are packed or, in products of few rows, in the inner loop. */
+export const widenedMatmulKernel = kernelOf('widenedMatmul', 'wasm-widened-matmul')
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 
@@ -83,7 +107,7 @@ const roundUp = (value: number, multiple: number): number => Math.ceil(value / m
 const leastRows = 24
 
 /** The multiply–adds of the epilogue, or `undefined` where units cannot run it. */
-function workAfter(call: OpCall<'matmul'>): number | undefined {
+function workAfter(call: OpCall<ProductOp>): number | undefined {
   const { shape } = resultOf(call).view
   const work = epilogueWork(call, sizeOf(shape.slice(0, -1)) / leastRows)
   if (!call.epilogue || work === undefined) return work
@@ -102,7 +126,7 @@ function batchAxes(operands: readonly Strided[], shape: readonly number[]) {
   )
 }
 
-function planCall(call: OpCall<'matmul'>, { variant }: WasmTarget): WasmCallPlan {
+function planCall(call: OpCall<ProductOp>, { variant }: WasmTarget): WasmCallPlan {
   const [a, b] = ownInputs(call) as readonly [Operand, Operand]
   const c = resultOf(call)
   const { shape } = c.view
@@ -117,8 +141,13 @@ function planCall(call: OpCall<'matmul'>, { variant }: WasmTarget): WasmCallPlan
     const [rowStride, columnStride] = view.strides.slice(-2) as [number, number]
     return { rowStride, columnStride, batchStrides: inner.map(({ strides }) => strides[operand]!) }
   })
+  const stored = (layout: MatrixLayout, { dtype }: Operand): MatrixLayout => ({
+    ...layout,
+    format: dtype as ElementFormat,
+  })
+  const [left, right] = [stored(layouts[0]!, a), stored(layouts[1]!, b)]
   const plan = planMatmul(
-    { m, n, k, batch: inner.map(({ extent }) => extent), a: layouts[0]!, b: layouts[1]!, c: layouts[2]! },
+    { m, n, k, batch: inner.map(({ extent }) => extent), a: left, b: right, c: layouts[2]! },
     matmulTuning(variant),
     {
       packsBefore: true,
@@ -130,7 +159,7 @@ function planCall(call: OpCall<'matmul'>, { variant }: WasmTarget): WasmCallPlan
   if (!epilogue) {
     // Further batch axes are further steps.
     const outer = axes.slice(0, -mostBatchAxes)
-    return { ...planSteps(plan, positions(outer)), data: plan.descriptor }
+    return { ...planSteps(plan, [left, right], positions(outer)), data: plan.descriptor }
   }
   const followers = plan.followers.map(({ batchStrides, rowStride, columnStride }) => [
     ...batchStrides,
@@ -138,28 +167,29 @@ function planCall(call: OpCall<'matmul'>, { variant }: WasmTarget): WasmCallPlan
     columnStride,
   ])
   const after = epiloguePart(call, plan.units, plan.batch, followers)
-  return { ...planSteps(plan, [[0, 0, 0]], after), data: joinWords(plan.descriptor, after) }
+  return { ...planSteps(plan, [left, right], [[0, 0, 0]], after), data: joinWords(plan.descriptor, after) }
 }
 
 function planSteps(
   plan: MatmulPlan,
+  [left, right]: readonly [MatrixLayout, MatrixLayout],
   offsets: readonly (readonly number[])[],
   after?: BlockPart,
 ): Omit<WasmCallPlan, 'data'> {
   const { place: stage, end } = stageOf(after, plan.units)
   const steps = offsets.flatMap((offset): WasmStep[] => {
-    const a = { kind: 'input', index: 0, byteOffset: 4 * offset[0]! } as const
-    const b = { kind: 'input', index: 1, byteOffset: 4 * offset[1]! } as const
+    const a = { kind: 'input', index: 0, byteOffset: elementBytes(left.format!) * offset[0]! } as const
+    const b = { kind: 'input', index: 1, byteOffset: elementBytes(right.format!) * offset[1]! } as const
     const c = after ? stage : ({ kind: 'output', index: 0, byteOffset: 4 * offset[2]! } as const)
     const packed = { kind: 'sharedScratch' } as const
     const unit = { kind: 'unit' } as const
     const pack: WasmStep = {
-      function: packFunction as unknown as WasmFunction,
+      function: packFunction(plan.formats) as unknown as WasmFunction,
       arguments: [{ kind: 'data' }, a, b, packed, unit],
       units: plan.packUnits,
     }
     const compute: WasmStep = {
-      function: unitFunction as unknown as WasmFunction,
+      function: unitFunction(plan.formats) as unknown as WasmFunction,
       arguments: [
         { kind: 'data' },
         a,

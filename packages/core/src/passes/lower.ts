@@ -1,6 +1,8 @@
 import { TesseraError } from '../errors.ts'
 import { cast, matmul, outputOf } from '../graph/build.ts'
+import { widenedMatmul } from '../graph/compounds/widened-matmul.ts'
 import { formatOf, isFloat } from '../graph/format.ts'
+import { isMovement } from '../graph/kinds.ts'
 import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 import type { OpAttributes } from '../graph/operations.ts'
 import { isPrimitive } from '../graph/primitives.ts'
@@ -8,8 +10,31 @@ import { isPrimitive } from '../graph/primitives.ts'
 const isNarrow = ({ dtype }: Node): boolean => isFloat(dtype) && formatOf(dtype).bits < 32
 
 /** A product of narrow floats in f32, as they are accumulated anyway. */
-function widened([a, b]: [Node, Node]): Node {
+function widened([a, b]: readonly [Node, Node]): Node {
   return cast(matmul(cast(a, 'f32'), cast(b, 'f32')), a.dtype)
+}
+
+/** The narrow floats that an operand of f32 has been cast from, moved as it is; other operands as they are. */
+function narrowed(operand: Node): Node {
+  const input = operand.inputs[0]
+  if (operand.dtype !== 'f32' || !input) return operand
+  if (operand.op === 'cast') return isNarrow(input) ? input : operand
+  if (!isMovement(operand)) return operand
+  const moved = narrowed(input)
+  return moved === input ? operand : createNode(operand.definition, [moved], operand.attributes)
+}
+
+/** A product that reads narrow floats as they are stored, if it has such operands and a kernel takes them. */
+function readingNarrow(
+  product: Node,
+  inputs: readonly [Node, Node],
+  hasKernel: (node: Node) => boolean,
+): Node | undefined {
+  if (product.dtype !== 'f32' && !isNarrow(product)) return undefined
+  const operands = inputs.map(narrowed)
+  if (!operands.some(isNarrow)) return undefined
+  const read = createNode(widenedMatmul, operands, {})
+  return hasKernel(read) ? cast(read, product.dtype) : undefined
 }
 
 /**
@@ -33,7 +58,12 @@ export function lower(graph: Graph, hasKernel: (node: Node) => boolean): Graph {
     if (node.op === 'stopGradient') return [inputs[0]!]
     const same = inputs.every((input, i) => input === node.inputs[i])
     const rebuilt = same ? node : createNode(node.definition, inputs, node.attributes)
-    if (node.op === 'matmul' && isNarrow(node) && !hasKernel(rebuilt)) return [widened(inputs as [Node, Node])]
+    if (node.op === 'matmul') {
+      const operands = inputs as [Node, Node]
+      const read = readingNarrow(node, operands, hasKernel)
+      if (read) return [read]
+      if (isNarrow(node) && !hasKernel(rebuilt)) return [widened(operands)]
+    }
     if (isPrimitive(node.op) || hasKernel(rebuilt)) return rebuilt.outputs.map((_, i) => outputOf(rebuilt, i))
     if (!node.definition.lower) {
       throw new TesseraError(

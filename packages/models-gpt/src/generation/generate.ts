@@ -17,7 +17,7 @@ export interface GenerateTokensOptions extends SamplingOptions {
   /** Only tokens below this number are chosen: for models whose vocabulary is padded beyond the tokenizer's. */
   readonly vocabularySize?: number
   /**
-   * `int8` and `int4` round the weights before the first token, see `quantizeGpt`; `f32`, the default, takes them as they are. For
+   * `f16`, `bf16`, `int8` and `int4` round the weights before the first token, see `quantizeGpt`; `f32`, the default, takes them as they are. For
    * several texts, round once with `quantizeGpt` and hand that model over.
    */
   readonly weights?: WeightFormat

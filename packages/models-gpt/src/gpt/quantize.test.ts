@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateTokens } from '../generation/generate.ts'
 import { gptConfiguration } from './configuration.ts'
 import { Gpt } from './model.ts'
-import { quantizeGpt } from './quantize.ts'
+import { quantizeGpt, type WeightFormat } from './quantize.ts'
 
 let runtime: Runtime
 beforeAll(async () => {
@@ -28,6 +28,8 @@ describe('quantizeGpt', () => {
   }
 
   it.each([
+    ['f16', 1e-6],
+    ['bf16', 1e-4],
     ['int8', 0.002],
     ['int4', 0.05],
   ] as const)('%s: the distribution of the next token stays near', async (format, limit) => {
@@ -41,11 +43,12 @@ describe('quantizeGpt', () => {
 
   it('generates with rounded weights, as from a rounded model', async () => {
     const model = new Gpt(configuration, randomKey(3))
-    const write = (weights: 'f32' | 'int8' | 'int4') =>
+    const write = (weights: WeightFormat) =>
       Array.fromAsync(generateTokens(model, [1, 2, 3], { tokens: 3, temperature: 0, weights }))
     const text = await write('int8')
     expect(text).toHaveLength(3)
     expect(await write('int4')).toHaveLength(3)
+    expect(await write('f16')).toEqual(await write('f32'))
     const small = quantizeGpt(model, 'int8')
     expect(await Array.fromAsync(generateTokens(small, [1, 2, 3], { tokens: 3, temperature: 0 }))).toEqual(text)
   })

@@ -1,9 +1,11 @@
-import { type QuantizationOptions, quantize } from '@tessera/nn'
+import { quantize, type WeightRounding } from '@tessera/nn'
 import type { Gpt } from './model.ts'
 
 /** Formats of weights for generation, and how the linear layers of the blocks are rounded. */
-export const weightFormats: Readonly<Record<'f32' | 'int8' | 'int4', QuantizationOptions | undefined>> = {
+export const weightFormats: Readonly<Record<'f32' | 'f16' | 'bf16' | 'int8' | 'int4', WeightRounding | undefined>> = {
   f32: undefined,
+  f16: { format: 'f16' },
+  bf16: { format: 'bf16' },
   int8: { bits: 8 },
   int4: { bits: 4 },
 }
@@ -11,7 +13,8 @@ export type WeightFormat = keyof typeof weightFormats
 
 /**
  * A copy of a model whose weights are rounded for generation. With `int8` every output of a linear layer has a scale of its own; with `int4`
- * every 32 weights. Token embeddings, which are the output layer too, take 8 bits in both, positions stay as they are.
+ * every 32 weights. Token embeddings, which are the output layer too, take 8 bits in both, positions stay as they are. `f16` and `bf16` store
+ * all of these as 16-bit floats; products read them as they are stored and compute in f32.
  *
  * @throws ShapeError for `int4` if the width of the model is not a multiple of 32
  * @example
@@ -26,6 +29,7 @@ export type WeightFormat = keyof typeof weightFormats
 export function quantizeGpt(model: Gpt, format: Exclude<WeightFormat, 'f32'>): Gpt {
   return quantize(model, (path) => {
     if (path === 'positionEmbedding') return undefined
-    return path === 'tokenEmbedding' ? { bits: 8 } : weightFormats[format]
+    const rounding = weightFormats[format]
+    return path === 'tokenEmbedding' && rounding && 'bits' in rounding ? { bits: 8 } : rounding
   })
 }

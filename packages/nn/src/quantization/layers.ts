@@ -72,6 +72,42 @@ export class QuantizedLinear extends QuantizedModule implements Layer {
   }
 }
 
+/** Weights stored as 16-bit floats. */
+export interface HalfOptions {
+  readonly format: 'f16' | 'bf16'
+}
+
+/** A linear layer whose weights are 16-bit floats. Products with inputs of f32 are computed in f32 from the weights as they are stored. */
+export function halvedLinear(linear: Linear, { format }: HalfOptions): Linear {
+  const copy = Object.create(Object.getPrototypeOf(linear) as object) as Linear
+  // Rounded at once, so that the original weights need not stay.
+  return Object.assign(copy, linear, { weight: linear.weight.cast(format).realize() })
+}
+
+/** An embedding whose vectors are stored as 16-bit floats, and given as f32. */
+export class HalfEmbedding extends Module implements Layer {
+  /** `[count, channels]`, f16 or bf16 */
+  weight: Tensor
+
+  constructor(embedding: Embedding, { format }: HalfOptions) {
+    super()
+    this.weight = embedding.weight.cast(format).realize()
+  }
+
+  /**
+   * @param indices `[...]`, i32 or u32
+   * @returns `[..., channels]`
+   */
+  forward(indices: Tensor): Tensor {
+    return this.weight.gather(indices, 0).cast('f32')
+  }
+
+  /** The product with every vector of the table, as `Embedding.attend`. */
+  attend(x: Tensor): Tensor {
+    return x.matmul(this.weight.transpose())
+  }
+}
+
 /** An embedding whose vectors are rounded to int8 or 4 bits. */
 export class QuantizedEmbedding extends QuantizedModule implements Layer {
   constructor(embedding: Embedding, options: QuantizationOptions) {

@@ -55,6 +55,25 @@ describe('quantize', () => {
     expect(await relativeError(quantize(model, { bits: 8 }).forward(tokens), wanted)).toBeGreaterThan(1e-4)
   })
 
+  it('stores weights as 16-bit floats, and gives f32', async () => {
+    const wanted = model.forward(tokens)
+    for (const [format, limit] of [
+      ['f16', 2 ** -10],
+      ['bf16', 2 ** -7],
+    ] as const) {
+      const small = quantize(model, { format })
+      expect([small.table.weight.dtype, small.layers[0]!.weight.dtype, small.again]).toEqual([
+        format,
+        format,
+        small.layers[0],
+      ])
+      const actual = small.forward(tokens)
+      expect(actual.dtype).toBe('f32')
+      expect(await relativeError(actual, wanted)).toBeLessThan(limit)
+      expect(await relativeError(actual, wanted)).toBeGreaterThan(limit / 100)
+    }
+  })
+
   it('asks for each layer by its path', () => {
     const asked: string[] = []
     const small = quantize(model, (path, layer) => {

@@ -2,13 +2,24 @@ import { Tensor } from '@tessera/core'
 import { Embedding } from '../modules/embedding.ts'
 import { Linear } from '../modules/linear.ts'
 import { Module } from '../modules/module.ts'
-import { type QuantizationOptions, QuantizedEmbedding, QuantizedLinear } from './layers.ts'
+import {
+  HalfEmbedding,
+  type HalfOptions,
+  halvedLinear,
+  type QuantizationOptions,
+  QuantizedEmbedding,
+  QuantizedLinear,
+} from './layers.ts'
+
+/** How the weights of a layer are rounded: to small integers with scales, or to 16-bit floats. */
+export type WeightRounding = QuantizationOptions | HalfOptions
 
 /** How to round a layer at a path, such as `blocks.0.attention.projection`; `undefined` leaves it as it is. */
-export type ChooseQuantization = (path: string, layer: Linear | Embedding) => QuantizationOptions | undefined
+export type ChooseQuantization = (path: string, layer: Linear | Embedding) => WeightRounding | undefined
 
 /**
- * A copy of a model for inference in which linear layers and embeddings are `QuantizedLinear` and `QuantizedEmbedding`. Everything else is
+ * A copy of a model for inference whose linear layers and embeddings have rounded weights: with small integers they are `QuantizedLinear` and
+ * `QuantizedEmbedding`, with 16-bit floats `Linear` and `HalfEmbedding`, whose products are computed in f32. Everything else is
  * shared with the model, which stays as it is. Subclasses of the two layers are not replaced.
  *
  * @param options how to round every layer, or a function that chooses for each
@@ -23,7 +34,7 @@ export type ChooseQuantization = (path: string, layer: Linear | Embedding) => Qu
  * console.log(Math.abs(a! - b!) < 0.05) // true
  * ```
  */
-export function quantize<Model extends object>(model: Model, options: QuantizationOptions | ChooseQuantization): Model {
+export function quantize<Model extends object>(model: Model, options: WeightRounding | ChooseQuantization): Model {
   const choose: ChooseQuantization = typeof options === 'function' ? options : () => options
   const copies = new Map<object, object>()
   const copyFields = (from: object, into: object, path: string): object => {
@@ -52,12 +63,17 @@ export function quantize<Model extends object>(model: Model, options: Quantizati
 
 function replacement(value: object, path: string, choose: ChooseQuantization): Module | undefined {
   if (value.constructor === Linear) {
-    const options = choose(path, value as Linear)
-    return options && new QuantizedLinear(value as Linear, options)
+    const linear = value as Linear
+    const options = choose(path, linear)
+    return options && ('format' in options ? halvedLinear(linear, options) : new QuantizedLinear(linear, options))
   }
   if (value.constructor === Embedding) {
-    const options = choose(path, value as Embedding)
-    return options && new QuantizedEmbedding(value as Embedding, options)
+    const embedding = value as Embedding
+    const options = choose(path, embedding)
+    return (
+      options &&
+      ('format' in options ? new HalfEmbedding(embedding, options) : new QuantizedEmbedding(embedding, options))
+    )
   }
   return undefined
 }

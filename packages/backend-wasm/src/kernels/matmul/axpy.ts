@@ -1,9 +1,10 @@
 import type { Expression, Local, ModuleBuilder } from '../../assembler/index.ts'
 import { f32, i32, v128 } from '../../assembler/index.ts'
-import type { PartBuilder, Steps } from './addend.ts'
-import { prepareAddend } from './addend.ts'
 import { strideBytes, word } from './descriptor.ts'
-import { loadFloats, storeFloats } from './pack.ts'
+import { type ElementReader, elementReader, loadFloats, type OperandFormats } from './elements.ts'
+import type { PartBuilder, Steps } from './operands.ts'
+import { emitRows, prepareAddend, type RowsOfA } from './operands.ts'
+import { storeFloats } from './pack.ts'
 import { multiplyAdd } from './tile.ts'
 import type { PartFunction } from './tiles.ts'
 import { min, partParameters } from './tiles.ts'
@@ -16,16 +17,18 @@ const axpyColumns = 1024
  * Emits the product of a few rows with a row-major B: C starts as the addend, then C[i, :] += a[i, k] · B[k, :] for four k and up to two
  * rows at a time. Columns of C are adjacent.
  */
-export function emitAxpy(module: ModuleBuilder, tuning: MatmulTuning): PartFunction {
+export function emitAxpy(module: ModuleBuilder, tuning: MatmulTuning, formats: OperandFormats): PartFunction {
+  const rowsOfA = emitRows(module, tuning, formats.a)
   const groups = [
-    { rows: 2, run: emitAxpyRows(module, tuning, 2) },
-    { rows: 1, run: emitAxpyRows(module, tuning, 1) },
+    { rows: 2, run: emitAxpyRows(module, tuning, 2, formats, rowsOfA) },
+    { rows: 1, run: emitAxpyRows(module, tuning, 1, formats, rowsOfA) },
   ]
-  return module.function('matmulAxpy', partParameters, 'void', (fn, parameters) => {
+  return module.function(`matmulAxpy${rowsOfA.suffix}`, partParameters, 'void', (fn, parameters) => {
     const { descriptor, a, m } = parameters
     const steps = prepareAddend(fn)
     fillWithAddend(fn, steps)
-    const aRow = fn.local('i32', 'aRow', strideBytes(descriptor, 'aRowStride'))
+    rowsOfA.prepare(fn)
+    const aRow = fn.local('i32', 'aRow', rowsOfA.step(descriptor))
     for (const { rows, run } of groups) {
       fn.while(i32.geS(m, rows), () => {
         fn.call(run, parameters)
@@ -58,13 +61,20 @@ function fillWithAddend(fn: PartBuilder, { addendRow, addendColumn, cRow }: Step
 }
 
 /** For `rows` rows; `m` and the addend are ignored. */
-function emitAxpyRows(module: ModuleBuilder, tuning: MatmulTuning, rows: number): PartFunction {
-  return module.function(`matmulAxpy${rows}`, partParameters, 'void', (fn, parameters) => {
+function emitAxpyRows(
+  module: ModuleBuilder,
+  tuning: MatmulTuning,
+  rows: number,
+  formats: OperandFormats,
+  rowsOfA: RowsOfA,
+): PartFunction {
+  return module.function(`matmulAxpy${rows}-${formats.a}-${formats.b}`, partParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, c, n } = parameters
+    const reader = elementReader(fn, tuning.variant, formats.b)
     const k = fn.local('i32', 'k', word(descriptor, 'k'))
-    const aRow = fn.local('i32', 'aRow', strideBytes(descriptor, 'aRowStride'))
-    const aColumn = fn.local('i32', 'aColumn', strideBytes(descriptor, 'aColumnStride'))
-    const bRow = fn.local('i32', 'bRow', strideBytes(descriptor, 'bRowStride'))
+    const aRow = fn.local('i32', 'aRow', rowsOfA.step(descriptor))
+    const aColumn = fn.local('i32', 'aColumn', rowsOfA.columnStep(descriptor))
+    const bRow = fn.local('i32', 'bRow', strideBytes(descriptor, 'bRowStride', formats.b))
     const cRow = fn.local('i32', 'cRow', strideBytes(descriptor, 'cRowStride'))
     fn.while(i32.gtS(n, 0), () => {
       const columns = fn.local('i32', 'columns', min(i32.const(axpyColumns), n))
@@ -81,13 +91,13 @@ function emitAxpyRows(module: ModuleBuilder, tuning: MatmulTuning, rows: number)
           }
           fn.increment(aElement, aColumn)
         }
-        addRows(fn, tuning, left, { bStart, bRow, c, cRow, columns })
+        addRows(fn, tuning, left, reader, { bStart, bRow, c, cRow, columns })
         fn.increment(bStart, i32.mul(bRow, count))
         fn.increment(rest, -count)
       }
       fn.while(i32.geS(rest, 4), () => steps(4))
       fn.while(i32.gtS(rest, 0), () => steps(1))
-      fn.increment(b, 4 * axpyColumns)
+      fn.increment(b, reader.bytes * axpyColumns)
       fn.increment(c, 4 * axpyColumns)
       fn.increment(n, -axpyColumns)
     })
@@ -99,6 +109,7 @@ function addRows(
   fn: PartBuilder,
   tuning: MatmulTuning,
   left: readonly (readonly Local<'v128'>[])[],
+  reader: ElementReader,
   at: Record<'bStart' | 'bRow' | 'c' | 'cRow' | 'columns', Local<'i32'>>,
 ): void {
   const depth = left[0]?.length ?? 0
@@ -120,7 +131,7 @@ function addRows(
       )
       bRows.forEach((row, u) => {
         const right = Array.from({ length: vectors }, (_, j) =>
-          fn.local('v128', 'right', loadFloats(row, lanes, 16 * j)),
+          fn.local('v128', 'right', reader.some(row, lanes, 4 * j)),
         )
         sums.forEach((sum, i) => {
           for (let j = 0; j < vectors; j++)
@@ -130,7 +141,8 @@ function addRows(
       cRows.forEach((row, i) => {
         for (let j = 0; j < vectors; j++) storeFloats(fn, row, sums[i]![j]!, lanes, 16 * j)
       })
-      for (const pointer of [...bRows, ...cRows]) fn.increment(pointer, 4 * vectors * lanes)
+      for (const pointer of bRows) fn.increment(pointer, reader.bytes * vectors * lanes)
+      for (const pointer of cRows) fn.increment(pointer, 4 * vectors * lanes)
       fn.increment(rest, -vectors * lanes)
     }
     fn.while(i32.geS(rest, 8), () => columns(2, 4))

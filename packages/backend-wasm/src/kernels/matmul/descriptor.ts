@@ -1,5 +1,6 @@
 import type { Expression, Operand } from '../../assembler/index.ts'
 import { i32 } from '../../assembler/index.ts'
+import type { ElementFormat } from './elements.ts'
 
 /** The i32 words of a descriptor, in order. Strides are in elements. */
 const wordNames = [
@@ -56,7 +57,7 @@ const wordNames = [
   'isStaged',
   /** Bytes of scratch of one thread. */
   'scratchStep',
-  /** Byte offsets of the packed parts in a thread's scratch. */
+  /** Byte offsets of the packed parts in a thread's scratch; narrow rows of A are widened to the first by `axpy` and `dot`. */
   'aScratch',
   'bScratch',
 ] as const
@@ -99,7 +100,11 @@ export function word(descriptor: Operand<'i32'>, name: DescriptorWord): Expressi
   return i32.load(descriptor, 4 * wordNames.indexOf(name))
 }
 
-/** Loads a stride of the descriptor in bytes. */
-export function strideBytes(descriptor: Operand<'i32'>, name: DescriptorWord): Expression<'i32'> {
-  return i32.shl(word(descriptor, name), 2)
+/** Loads a stride of the descriptor in bytes, for an operand of that format. */
+export function strideBytes(
+  descriptor: Operand<'i32'>,
+  name: DescriptorWord,
+  format: ElementFormat = 'f32',
+): Expression<'i32'> {
+  return i32.shl(word(descriptor, name), format === 'f32' ? 2 : 1)
 }

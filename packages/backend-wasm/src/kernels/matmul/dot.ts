@@ -1,8 +1,9 @@
 import type { Local, ModuleBuilder } from '../../assembler/index.ts'
 import { f32, f32x4, i32, v128 } from '../../assembler/index.ts'
-import type { PartBuilder, Steps } from './addend.ts'
-import { prepareAddend } from './addend.ts'
 import { strideBytes, word } from './descriptor.ts'
+import { type ElementReader, elementReader, type OperandFormats } from './elements.ts'
+import type { PartBuilder, Steps } from './operands.ts'
+import { emitRows, prepareAddend } from './operands.ts'
 import { multiplyAdd } from './tile.ts'
 import type { PartFunction } from './tiles.ts'
 import { partParameters, tileScratchBytes } from './tiles.ts'
@@ -13,12 +14,15 @@ import type { MatmulTuning } from './tuning.ts'
  * columns or one row and four columns at a time. Each element sums eight interleaved parts of k, then the rest of k, then the addend, in the
  * same order wherever it stands.
  */
-export function emitDot(module: ModuleBuilder, tuning: MatmulTuning): PartFunction {
-  return module.function('matmulDot', partParameters, 'void', (fn, parameters) => {
+export function emitDot(module: ModuleBuilder, tuning: MatmulTuning, formats: OperandFormats): PartFunction {
+  const rowsOfA = emitRows(module, tuning, formats.a)
+  return module.function(`matmulDot-${formats.a}-${formats.b}`, partParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, addend, c, m, n } = parameters
+    const reader = elementReader(fn, tuning.variant, formats.b)
     const steps = prepareAddend(fn)
-    const aRow = fn.local('i32', 'aRow', strideBytes(descriptor, 'aRowStride'))
-    const bColumn = fn.local('i32', 'bColumn', strideBytes(descriptor, 'bColumnStride'))
+    rowsOfA.prepare(fn)
+    const aRow = fn.local('i32', 'aRow', rowsOfA.step(descriptor))
+    const bColumn = fn.local('i32', 'bColumn', strideBytes(descriptor, 'bColumnStride', formats.b))
     const k = fn.local('i32', 'k', word(descriptor, 'k'))
     const rows = (rowCount: number, columnCounts: readonly number[]) => {
       fn.while(i32.geS(m, rowCount), () => {
@@ -36,7 +40,7 @@ export function emitDot(module: ModuleBuilder, tuning: MatmulTuning): PartFuncti
             addendColumn: apart(steps.addendColumn),
           }
           fn.repeat(fn.local('i32', 'turns', each), () => {
-            dotProducts(fn, tuning, rowCount, columnCount, { ...far, aRow, k, right, added, target, steps })
+            dotProducts(fn, tuning, reader, rowCount, columnCount, { ...far, aRow, k, right, added, target, steps })
             fn.increment(right, bColumn)
             fn.increment(added, steps.addendColumn)
             fn.increment(target, steps.cColumn)
@@ -69,6 +73,7 @@ type DotAddresses = Record<
 function dotProducts(
   fn: PartBuilder,
   tuning: MatmulTuning,
+  reader: ElementReader,
   rowCount: number,
   columnCount: number,
   at: DotAddresses,
@@ -90,18 +95,17 @@ function dotProducts(
     )
     const rest = fn.local('i32', 'rest', at.k)
     fn.while(i32.geS(rest, 8), () => {
-      const load = (pointer: Local<'i32'>) =>
-        [0, 16].map((offset) => fn.local('v128', 'part', v128.load(pointer, offset)))
-      const left = rows.map(load)
+      const left = rows.map((row) => [0, 16].map((offset) => fn.local('v128', 'part', v128.load(row, offset))))
       columns.forEach((column, j) => {
-        const right = load(column)
+        const right = [0, 4].map((index) => fn.local('v128', 'part', reader.some(column, 4, index)))
         left.forEach((parts, i) => {
           sums[i]![j]!.forEach(({ sum }, half) => {
             fn.set(sum, multiplyAdd(tuning.variant, parts[half]!, right[half]!, sum))
           })
         })
       })
-      for (const pointer of [...rows, ...columns]) fn.increment(pointer, 32)
+      for (const pointer of rows) fn.increment(pointer, 32)
+      for (const pointer of columns) fn.increment(pointer, 8 * reader.bytes)
       fn.increment(rest, -8)
     })
     // The detour through memory lets the revectoriser see the pair of sums as one vector of eight floats.
@@ -123,10 +127,11 @@ function dotProducts(
           )
           fn.set(both, f32x4.add(both, v128.shuffle32(both, both, [2, 3, 0, 1])))
           const total = fn.local('f32', 'total', f32.add(f32x4.extractLane(both, 0), f32x4.extractLane(both, 1)))
-          const offset = fn.local('i32', 'offset', 0)
+          const [left, right] = [fn.local('i32', 'left', row), fn.local('i32', 'right', column)]
           fn.repeat(rest, () => {
-            fn.set(total, f32.add(total, f32.mul(f32.load(i32.add(row, offset)), f32.load(i32.add(column, offset)))))
-            fn.increment(offset, 4)
+            fn.set(total, f32.add(total, f32.mul(f32.load(left), reader.one(right))))
+            fn.increment(left, 4)
+            fn.increment(right, reader.bytes)
           })
           fn.set(added, i32.add(at.added, i32.add(i32.mul(at.steps.addendRow, i), i32.mul(at.addendColumn, j))))
           fn.set(target, i32.add(at.target, i32.add(i32.mul(at.steps.cRow, i), i32.mul(at.cColumn, j))))

@@ -1,3 +1,5 @@
+export type { ElementFormat, OperandFormats } from './elements.ts'
+export { elementBytes } from './elements.ts'
 export type { MatmulFunctions } from './matmul.ts'
 export { matmulFunctions, matmulPackParameters, matmulParameters, matmulUnitParameters } from './matmul.ts'
 export type { PackFunction } from './pack.ts'

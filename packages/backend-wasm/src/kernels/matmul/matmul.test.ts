@@ -57,7 +57,7 @@ function placeMatrix(
     batchStrides[d] = share[d] ? 0 : floats
     if (!share[d]) floats *= batch[d]!
   }
-  return { start, floats, layout: { rowStride, columnStride, batchStrides } }
+  return { start, floats, layout: { rowStride, columnStride, batchStrides, format: 'f32' } }
 }
 
 const offset = (layout: Required<MatrixLayout>, index: readonly number[], row: number, column: number) =>

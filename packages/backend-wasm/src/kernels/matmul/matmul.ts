@@ -5,11 +5,12 @@ import { emitAxpy } from './axpy.ts'
 import type { DescriptorWord } from './descriptor.ts'
 import { method, strideBytes, word } from './descriptor.ts'
 import { emitDot } from './dot.ts'
+import type { ElementFormat, OperandFormats } from './elements.ts'
 import type { PackFunction } from './pack.ts'
 import { emitPackA, emitPackB } from './pack.ts'
 import type { PanelFunction } from './panel.ts'
 import { emitPanels, emitScatter } from './panel.ts'
-import { emitTiles, min } from './tiles.ts'
+import { emitBlock, emitTiles, min } from './tiles.ts'
 import type { MatmulTuning } from './tuning.ts'
 import { matmulTuning } from './tuning.ts'
 
@@ -57,6 +58,8 @@ export interface MatmulFunctions {
   readonly panels: readonly PanelFunction[]
   readonly packA: PackFunction
   readonly packB: PackFunction
+  /** `unit` and `pack` for operands as they are stored; A and B after the exchange that a plan may ask for. Made when first asked for. */
+  reading(formats: OperandFormats): Pick<MatmulFunctions, 'unit' | 'pack'>
 }
 
 /**
@@ -69,20 +72,31 @@ export function matmulFunctions(
   tuning: MatmulTuning = matmulTuning(variant),
 ): MatmulFunctions {
   const panels = emitPanels(module, tuning)
-  const packA = emitPackA(module, tuning)
-  const packB = emitPackB(module, tuning)
-  const scatter = emitScatter(module)
-  const parts = {
-    tiles: emitTiles(module, tuning, { panels, packA, packB, scatter }),
-    axpy: emitAxpy(module, tuning),
-    dot: emitDot(module, tuning),
+  const block = emitBlock(module, tuning, { panels, scatter: emitScatter(module) })
+  const emitFor = (formats: OperandFormats) => {
+    const packA = emitPackA(module, tuning, formats.a)
+    const packB = emitPackB(module, tuning, formats.b)
+    const parts = {
+      tiles: emitTiles(module, tuning, { packA, packB, block }, formats),
+      axpy: emitAxpy(module, tuning, formats),
+      dot: emitDot(module, tuning, formats),
+    }
+    return { packA, packB, unit: emitUnit(module, parts, formats), pack: emitPackUnit(module, packB, formats.b) }
   }
-  const unit = emitUnit(module, parts)
+  const floats = emitFor({ a: 'f32', b: 'f32' })
+  const known = new Map([['f32 f32', floats]])
+  const reading = (formats: OperandFormats) => {
+    const key = `${formats.a} ${formats.b}`
+    const made = known.get(key) ?? emitFor(formats)
+    known.set(key, made)
+    return made
+  }
+  const { unit } = floats
   const matmulAdd = emitEntry(module, unit)
   const matmul = module.function('matmul', matmulParameters, 'void', (fn, parameters) => {
     fn.call(matmulAdd, { ...parameters, addend: parameters.c })
   })
-  return { tuning, matmul, matmulAdd, unit, pack: emitPackUnit(module, packB), panels, packA, packB }
+  return { tuning, matmul, matmulAdd, panels, ...floats, reading }
 }
 
 const unitsOf = (descriptor: Local<'i32'>) => i32.mul(word(descriptor, 'rowUnits'), word(descriptor, 'columnUnits'))
@@ -105,8 +119,13 @@ function emitEntry(module: ModuleBuilder, unit: MatmulFunctions['unit']) {
 }
 
 /** Finds the unit's batch, rows and columns and computes them. */
-function emitUnit(module: ModuleBuilder, parts: Record<keyof typeof method, ReturnType<typeof emitTiles>>) {
-  return module.function('matmulUnit', matmulUnitParameters, 'void', (fn, parameters) => {
+function emitUnit(
+  module: ModuleBuilder,
+  parts: Record<keyof typeof method, ReturnType<typeof emitTiles>>,
+  formats: OperandFormats,
+) {
+  const formatOf = { ...formats, c: 'f32', addend: 'f32' } as const
+  return module.function(`matmulUnit-${formats.a}-${formats.b}`, matmulUnitParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, c, addend, packed, scratch, unit } = parameters
     emitSwap(fn, parameters)
     const units = fn.local('i32', 'units', unitsOf(descriptor))
@@ -117,7 +136,7 @@ function emitUnit(module: ModuleBuilder, parts: Record<keyof typeof method, Retu
     for (const dimension of [2, 1, 0] as const) {
       const size = word(descriptor, `batch${dimension}`)
       for (const operand of ['a', 'b', 'c', 'addend'] as const) {
-        const step = strideBytes(descriptor, `${operand}BatchStride${dimension}`)
+        const step = strideBytes(descriptor, `${operand}BatchStride${dimension}`, formatOf[operand])
         fn.increment(pointers[operand], i32.mul(i32.remU(index, size), step))
       }
       fn.set(index, i32.divU(index, size))
@@ -132,7 +151,7 @@ function emitUnit(module: ModuleBuilder, parts: Record<keyof typeof method, Retu
     const m = length('m', firstRow, 'unitRows')
     const n = length('n', firstColumn, 'unitColumns')
     const move = (operand: Operand, first: Local<'i32'>, stride: DescriptorWord) =>
-      fn.increment(pointers[operand], i32.mul(first, strideBytes(descriptor, stride)))
+      fn.increment(pointers[operand], i32.mul(first, strideBytes(descriptor, stride, formatOf[operand])))
     move('a', firstRow, 'aRowStride')
     move('b', firstColumn, 'bColumnStride')
     move('addend', firstRow, 'addendRowStride')
@@ -150,14 +169,14 @@ function emitUnit(module: ModuleBuilder, parts: Record<keyof typeof method, Retu
 }
 
 /** Packs some columns of all of B, kc rows after kc rows. */
-function emitPackUnit(module: ModuleBuilder, packB: PackFunction) {
-  return module.function('matmulPackUnit', matmulPackParameters, 'void', (fn, parameters) => {
+function emitPackUnit(module: ModuleBuilder, packB: PackFunction, format: ElementFormat) {
+  return module.function(`matmulPackUnit-${format}`, matmulPackParameters, 'void', (fn, parameters) => {
     const { descriptor, b, packed, unit } = parameters
     emitSwap(fn, parameters)
     const load = (name: DescriptorWord) => fn.local('i32', name, word(descriptor, name))
     const [k, kc, packedStep] = [load('k'), load('kc'), load('packedStep')]
-    const bRow = fn.local('i32', 'bRow', strideBytes(descriptor, 'bRowStride'))
-    const bColumn = fn.local('i32', 'bColumn', strideBytes(descriptor, 'bColumnStride'))
+    const bRow = fn.local('i32', 'bRow', strideBytes(descriptor, 'bRowStride', format))
+    const bColumn = fn.local('i32', 'bColumn', strideBytes(descriptor, 'bColumnStride', format))
     const first = fn.local('i32', 'first', i32.mul(unit, word(descriptor, 'packColumns')))
     const count = fn.local('i32', 'count', min(word(descriptor, 'packColumns'), i32.sub(word(descriptor, 'n'), first)))
     fn.increment(b, i32.mul(first, bColumn))

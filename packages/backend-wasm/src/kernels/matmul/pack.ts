@@ -6,7 +6,8 @@ import type {
   ModuleBuilder,
   Operand,
 } from '../../assembler/index.ts'
-import { f32, i32, select, v128 } from '../../assembler/index.ts'
+import { i32, select, v128 } from '../../assembler/index.ts'
+import { type ElementFormat, type ElementReader, elementBytes, elementReader } from './elements.ts'
 import type { MatmulTuning } from './tuning.ts'
 import { tileColumns } from './tuning.ts'
 
@@ -30,9 +31,9 @@ type PackBuilder = FunctionBuilder<typeof packParameters, 'void'>
  * Emits `packA`: copies rows × k of A into panels of `tuning.rows` rows. A panel holds, for each k, its rows as adjacent floats; the last
  * panel holds the rest of the rows without padding, so panel p starts at 4 · p · rows · k bytes.
  */
-export function emitPackA(module: ModuleBuilder, tuning: MatmulTuning): PackFunction {
-  const panels = Array.from({ length: tuning.rows }, (_, i) => emitPackAPanel(module, i + 1))
-  return emitPack(module, 'matmulPackA', tuning.rows, (fn, part, full) => {
+export function emitPackA(module: ModuleBuilder, tuning: MatmulTuning, format: ElementFormat = 'f32'): PackFunction {
+  const panels = Array.from({ length: tuning.rows }, (_, i) => emitPackAPanel(module, tuning, i + 1, format))
+  return emitPack(module, `matmulPackA${suffix(format)}`, tuning.rows, format, (fn, part, full) => {
     if (full) part(panels[tuning.rows - 1]!, tuning.rows)
     else
       for (let rows = 1; rows < tuning.rows; rows++)
@@ -40,18 +41,26 @@ export function emitPackA(module: ModuleBuilder, tuning: MatmulTuning): PackFunc
   })
 }
 
+const suffix = (format: ElementFormat): string => (format === 'f32' ? '' : `-${format}`)
+
 /** One panel of a fixed number of rows. */
-function emitPackAPanel(module: ModuleBuilder, rows: number): PackFunction {
+function emitPackAPanel(
+  module: ModuleBuilder,
+  { variant }: MatmulTuning,
+  rows: number,
+  format: ElementFormat,
+): PackFunction {
   return module.function(
-    `matmulPackA${rows}`,
+    `matmulPackA${rows}${suffix(format)}`,
     packParameters,
     'void',
     (fn, { source, step, kStep, k, destination }) => {
+      const reader = elementReader(fn, variant, format)
       fn.if(
-        i32.eq(step, 4),
+        i32.eq(step, reader.bytes),
         () => {
           fn.while(i32.gtS(k, 0), () => {
-            copyFloats(fn, destination, source, rows)
+            copyFloats(fn, destination, source, rows, reader)
             fn.increment(source, kStep)
             fn.increment(destination, 4 * rows)
             fn.increment(k, -1)
@@ -60,23 +69,23 @@ function emitPackAPanel(module: ModuleBuilder, rows: number): PackFunction {
         () => {
           const pointers = Array.from({ length: rows }, (_, i) => fn.local('i32', 'row', i === 0 ? source : undefined))
           for (let i = 1; i < rows; i++) fn.set(pointers[i]!, i32.add(pointers[i - 1]!, step))
-          fn.if(i32.eq(kStep, 4), () => {
+          fn.if(i32.eq(kStep, reader.bytes), () => {
             fn.while(i32.geS(k, 4), () => {
               for (let group = 0; group < rows; group += 4) {
                 const lanes = Math.min(4, rows - group)
-                const columns = transpose(fn, pointers.slice(group, group + lanes))
+                const columns = transpose(fn, pointers.slice(group, group + lanes), (row) => reader.some(row, 4))
                 columns.forEach((column, i) => {
                   storeFloats(fn, destination, column, lanes, 4 * (i * rows + group))
                 })
               }
-              for (const pointer of pointers) fn.increment(pointer, 16)
+              for (const pointer of pointers) fn.increment(pointer, 4 * reader.bytes)
               fn.increment(destination, 16 * rows)
               fn.increment(k, -4)
             })
           })
           fn.while(i32.gtS(k, 0), () => {
             pointers.forEach((pointer, i) => {
-              fn.store('f32', destination, f32.load(pointer), 4 * i)
+              fn.store('f32', destination, reader.one(pointer), 4 * i)
               fn.increment(pointer, kStep)
             })
             fn.increment(destination, 4 * rows)
@@ -92,9 +101,9 @@ function emitPackAPanel(module: ModuleBuilder, rows: number): PackFunction {
  * Emits `packB`: copies k × columns of B into panels as wide as the widest tile. A panel holds, for each k, its columns as adjacent floats.
  * The last panel is as wide as the narrowest tile that holds the rest of the columns; its spare columns hold arbitrary values.
  */
-export function emitPackB(module: ModuleBuilder, tuning: MatmulTuning): PackFunction {
-  const panels = tuning.widths.map((vectors) => emitPackBPanel(module, vectors))
-  return emitPack(module, 'matmulPackB', tileColumns(tuning), (fn, part, full) => {
+export function emitPackB(module: ModuleBuilder, tuning: MatmulTuning, format: ElementFormat = 'f32'): PackFunction {
+  const panels = tuning.widths.map((vectors) => emitPackBPanel(module, tuning, vectors, format))
+  return emitPack(module, `matmulPackB${suffix(format)}`, tileColumns(tuning), format, (fn, part, full) => {
     if (full) part(panels[0]!, tileColumns(tuning))
     else chooseWidth(fn, tuning, part.count, (index) => part(panels[index]!, 4 * tuning.widths[index]!))
   })
@@ -115,10 +124,11 @@ function emitPack(
   module: ModuleBuilder,
   name: string,
   width: number,
+  format: ElementFormat,
   emitPart: (fn: PackBuilder, part: PackPart, full: boolean) => void,
 ): PackFunction {
   return module.function(name, packParameters, 'void', (fn, { source, step, kStep, count, k, destination }) => {
-    const slice = fn.local('i32', 'slice', select(i32.eq(step, 4), i32.const(sliceDepth), k))
+    const slice = fn.local('i32', 'slice', select(i32.eq(step, elementBytes(format)), i32.const(sliceDepth), k))
     fn.forRange(0, k, slice, (done) => {
       const depth = fn.local('i32', 'depth', i32.sub(k, done))
       fn.if(i32.gtS(depth, slice), () => fn.set(depth, slice))
@@ -161,17 +171,23 @@ export function chooseWidth(
 }
 
 /** One panel of `vectors` vectors, of which `count` columns exist. */
-function emitPackBPanel(module: ModuleBuilder, vectors: number): PackFunction {
-  return module.function(`matmulPackB${4 * vectors}`, packParameters, 'void', (fn, parameters) => {
+function emitPackBPanel(
+  module: ModuleBuilder,
+  { variant }: MatmulTuning,
+  vectors: number,
+  format: ElementFormat,
+): PackFunction {
+  return module.function(`matmulPackB${4 * vectors}${suffix(format)}`, packParameters, 'void', (fn, parameters) => {
     const { step, kStep } = parameters
+    const reader = elementReader(fn, variant, format)
     fn.if(
-      i32.eq(step, 4),
-      () => copyBRows(fn, vectors),
+      i32.eq(step, reader.bytes),
+      () => copyBRows(fn, vectors, reader),
       () => {
         fn.if(
-          i32.eq(kStep, 4),
-          () => transposeBColumns(fn, vectors),
-          () => gatherB(fn, vectors),
+          i32.eq(kStep, reader.bytes),
+          () => transposeBColumns(fn, vectors, reader),
+          () => gatherB(fn, vectors, reader),
         )
       },
     )
@@ -179,7 +195,7 @@ function emitPackBPanel(module: ModuleBuilder, vectors: number): PackFunction {
 }
 
 /** Rows of B are contiguous: copies vectors, the last ones lane by lane. */
-function copyBRows(fn: PackBuilder, vectors: number): void {
+function copyBRows(fn: PackBuilder, vectors: number, reader: ElementReader): void {
   const { source, kStep, count, k, destination } = fn.parameters
   const advance = () => {
     fn.increment(source, kStep)
@@ -190,7 +206,7 @@ function copyBRows(fn: PackBuilder, vectors: number): void {
     i32.geS(count, 4 * vectors),
     () => {
       fn.while(i32.gtS(k, 0), () => {
-        copyFloats(fn, destination, source, 4 * vectors)
+        copyFloats(fn, destination, source, 4 * vectors, reader)
         advance()
       })
     },
@@ -198,7 +214,7 @@ function copyBRows(fn: PackBuilder, vectors: number): void {
       fn.while(i32.gtS(k, 0), () => {
         for (let column = 0; column < 4 * vectors; column++) {
           fn.if(i32.gtS(count, column), () => {
-            fn.store('f32', destination, f32.load(source, 4 * column), 4 * column)
+            fn.store('f32', destination, reader.one(source, column), 4 * column)
           })
         }
         advance()
@@ -208,7 +224,7 @@ function copyBRows(fn: PackBuilder, vectors: number): void {
 }
 
 /** Columns of B are contiguous: transposes blocks of 4 × 4. Columns that do not exist repeat the last one. */
-function transposeBColumns(fn: PackBuilder, vectors: number): void {
+function transposeBColumns(fn: PackBuilder, vectors: number, reader: ElementReader): void {
   const { source, step, count, k, destination } = fn.parameters
   for (let group = 0; group < vectors; group++) {
     fn.scope(() => {
@@ -218,17 +234,17 @@ function transposeBColumns(fn: PackBuilder, vectors: number): void {
       const target = fn.local('i32', 'target', i32.add(destination, 16 * group))
       const rest = fn.local('i32', 'rest', k)
       fn.while(i32.geS(rest, 4), () => {
-        transpose(fn, pointers).forEach((row, i) => {
+        transpose(fn, pointers, (column) => reader.some(column, 4)).forEach((row, i) => {
           fn.store('v128', target, row, 16 * vectors * i)
         })
-        for (const pointer of pointers) fn.increment(pointer, 16)
+        for (const pointer of pointers) fn.increment(pointer, 4 * reader.bytes)
         fn.increment(target, 64 * vectors)
         fn.increment(rest, -4)
       })
       fn.while(i32.gtS(rest, 0), () => {
         pointers.forEach((pointer, i) => {
-          fn.store('f32', target, f32.load(pointer), 4 * i)
-          fn.increment(pointer, 4)
+          fn.store('f32', target, reader.one(pointer), 4 * i)
+          fn.increment(pointer, reader.bytes)
         })
         fn.increment(target, 16 * vectors)
         fn.increment(rest, -1)
@@ -238,12 +254,12 @@ function transposeBColumns(fn: PackBuilder, vectors: number): void {
 }
 
 /** Any strides: float by float. */
-function gatherB(fn: PackBuilder, vectors: number): void {
+function gatherB(fn: PackBuilder, vectors: number, reader: ElementReader): void {
   const { source, step, kStep, count, k, destination } = fn.parameters
   fn.while(i32.gtS(k, 0), () => {
     const pointer = fn.local('i32', 'pointer', source)
     for (let column = 0; column < 4 * vectors; column++) {
-      fn.store('f32', destination, f32.load(pointer), 4 * column)
+      fn.store('f32', destination, reader.one(pointer), 4 * column)
       fn.increment(pointer, select(i32.gtS(count, column + 1), step, i32.const(0)))
     }
     fn.increment(source, kStep)
@@ -260,23 +276,21 @@ function clampColumn(count: Local<'i32'>, column: number): Expression<'i32'> {
 type Statements = Pick<FunctionBuilder, 'local' | 'store' | 'storeLane'>
 
 /** Copies a fixed number of adjacent floats; all loads come before the stores. */
-function copyFloats(fn: Statements, destination: Local<'i32'>, source: Local<'i32'>, count: number): void {
+function copyFloats(
+  fn: Statements,
+  destination: Local<'i32'>,
+  source: Local<'i32'>,
+  count: number,
+  reader: ElementReader,
+): void {
   const parts: [Local<'v128'>, number][] = []
   for (let i = 0; i < count; i += 4) {
     const lanes = Math.min(4, count - i)
-    parts.push([fn.local('v128', 'part', loadFloats(source, lanes, 4 * i)), lanes])
+    parts.push([fn.local('v128', 'part', reader.some(source, lanes, i)), lanes])
   }
   parts.forEach(([part, lanes], i) => {
     storeFloats(fn, destination, part, lanes, 16 * i)
   })
-}
-
-/** A vector of 1 to 4 adjacent floats. */
-export function loadFloats(address: Operand<'i32'>, lanes: number, offset: number): Expression<'v128'> {
-  if (lanes === 4) return v128.load(address, offset)
-  if (lanes === 1) return v128.load32Zero(address, offset)
-  const two = v128.load64Zero(address, offset)
-  return lanes === 2 ? two : v128.load32Lane(address, two, 2, offset + 8)
 }
 
 /** Stores the first 1 to 4 floats of a vector. */
@@ -296,8 +310,12 @@ export function storeFloats(
 }
 
 /** Loads four floats from each of 1 to 4 rows and gives the four columns, whose first lanes hold the rows. */
-export function transpose(fn: Pick<FunctionBuilder, 'local'>, rows: readonly Local<'i32'>[]): Expression<'v128'>[] {
-  const [a, b = a, c, d = c] = rows.map((row) => fn.local('v128', 'row', v128.load(row)))
+export function transpose(
+  fn: Pick<FunctionBuilder, 'local'>,
+  rows: readonly Local<'i32'>[],
+  load: (row: Local<'i32'>) => Expression<'v128'> = (row) => v128.load(row),
+): Expression<'v128'>[] {
+  const [a, b = a, c, d = c] = rows.map((row) => fn.local('v128', 'row', load(row)))
   if (!a || !b) return []
   const low = fn.local('v128', 'low', v128.shuffle32(a, b, [0, 4, 1, 5]))
   const high = fn.local('v128', 'high', v128.shuffle32(a, b, [2, 6, 3, 7]))

@@ -1,5 +1,6 @@
 import { TesseraError } from '@tessera/core'
 import { bSource, encodeDescriptor, method } from './descriptor.ts'
+import { type ElementFormat, elementBytes, type OperandFormats } from './elements.ts'
 import { aLayoutCode } from './panel.ts'
 import { tileScratchBytes } from './tiles.ts'
 import type { MatmulTuning } from './tuning.ts'
@@ -11,6 +12,8 @@ export interface MatrixLayout {
   readonly columnStride: number
   /** One stride for each batch dimension; 0 repeats the matrix. None means 0 throughout. */
   readonly batchStrides?: readonly number[]
+  /** How the elements of A or B are stored; f32 by default. Narrow floats are widened where they are read. */
+  readonly format?: ElementFormat
 }
 
 /** A product C[batch…, m, n] = A[batch…, m, k] · B[batch…, k, n] + addend[batch…, m, n]. */
@@ -42,6 +45,8 @@ export interface MatmulPlan {
   /** The batch dimensions that are left, and `followers` along the same dimensions, rows and columns. */
   readonly batch: readonly number[]
   readonly followers: readonly Required<MatrixLayout>[]
+  /** Of A and B, exchanged if the plan exchanges them: which functions run it. */
+  readonly formats: OperandFormats
 }
 
 /** How the work is divided: rectangles of C, in order of batch, rows, columns. */
@@ -120,15 +125,14 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning, options: Matm
   const mc = blockSize(Math.min(m, units.rows), Math.floor(mcMaximum / tuning.rows) * tuning.rows, tuning.rows)
   const nc = blockSize(Math.min(n, units.columns), options.wholeRows ? n : ncMaximum, width)
   if (isStaged) {
-    layouts.c = { rowStride: units.columns, columnStride: 1, batchStrides: batch.map(() => 0) }
+    layouts.c = { ...layouts.c, rowStride: units.columns, columnStride: 1, batchStrides: batch.map(() => 0) }
   }
 
   const head = tileScratchBytes(tuning)
   const aScratch = align(head.zeros + head.tile)
-  const bScratch = align(
-    aScratch +
-      (chosen === 'tiles' && aLayout === aLayoutCode.packed ? 4 * Math.min(mc, roundUp(m, tuning.rows)) * kc : 0),
-  )
+  const widened = layouts.a.format === 'f32' ? 0 : m * k
+  const packed = aLayout === aLayoutCode.packed ? Math.min(mc, roundUp(m, tuning.rows)) * kc : 0
+  const bScratch = align(aScratch + 4 * (chosen === 'tiles' ? packed : widened))
   const bColumns = source === bSource.unit ? Math.min(nc, roundUp(n, width)) : source === bSource.inPlace ? width : 0
   const scratchStep = align(bScratch + (chosen === 'tiles' ? 4 * bColumns * kc : 0))
   const packColumns = roundUp(Math.ceil(n / 16), width)
@@ -190,6 +194,7 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning, options: Matm
     packUnits: isShared ? Math.ceil(n / packColumns) : 0,
     packedBytes: isShared ? packedStep * k : 0,
     batch,
+    formats: { a: layouts.a.format, b: layouts.b.format },
     followers: (options.followers ?? []).map((_, i) => layouts[followerName(i)]!),
   }
 }
@@ -214,7 +219,7 @@ function chooseBSource(
  * or to pack A and B, not much more often than once.
  */
 function divide(
-  { m, n, batch }: Problem,
+  { m, n, batch, layouts }: Problem,
   chosen: keyof typeof method,
   source: number,
   tuning: MatmulTuning,
@@ -227,7 +232,9 @@ function divide(
   let rows = m
   let columns = n
   // Pieces of rows of B must be long enough to be read from memory at its speed.
-  if (chosen !== 'tiles') columns = share(n, width, chosen === 'axpy' ? 384 : width, 1024, chosen === 'axpy' ? 6 : 8)
+  const perFloat = 4 / elementBytes(layouts.b.format)
+  if (chosen === 'axpy') columns = share(n, width, 384 * perFloat, 1024 * perFloat, 6)
+  else if (chosen === 'dot') columns = share(n, width, width, 1024, 8)
   else if (source === bSource.shared) {
     rows = share(m, tuning.rows, 4 * tuning.rows, 8 * tuning.rows, 24)
     columns = ncMaximum
@@ -260,7 +267,8 @@ function normalise(call: MatmulCall, followers: readonly MatrixLayout[]): Proble
         `matmul: ${name} has ${batchStrides.length} batch strides for ${batch.length} batch dimensions`,
       )
     }
-    return { rowStride: layout.rowStride, columnStride: layout.columnStride, batchStrides }
+    const { rowStride, columnStride, format = 'f32' } = layout
+    return { rowStride, columnStride, batchStrides, format }
   }
   const addend = call.addend === 'c' ? call.c : (call.addend ?? { rowStride: 0, columnStride: 0 })
   const layouts: Layouts = {
@@ -320,9 +328,9 @@ function shouldSwap({ m, n, layouts: { c } }: Problem): boolean {
 
 function swap(problem: Problem): void {
   const flip = (layout: Required<MatrixLayout>): Required<MatrixLayout> => ({
+    ...layout,
     rowStride: layout.columnStride,
     columnStride: layout.rowStride,
-    batchStrides: layout.batchStrides,
   })
   const { m, n, layouts } = problem
   problem.m = n
@@ -334,12 +342,15 @@ function swap(problem: Problem): void {
 function chooseMethod({ m, n, k, layouts: { a, b, c } }: Problem): keyof typeof method {
   if (k === 0) return 'tiles'
   if (m <= 4 && b.columnStride === 1 && n >= 8 && c.columnStride === 1) return 'axpy'
-  if (m <= 8 && b.rowStride === 1 && k >= 8 && a.columnStride === 1) return 'dot'
+  // Narrow rows of A are widened to rows that are contiguous.
+  const isContiguous = a.columnStride === 1 || a.format !== 'f32'
+  if (m <= 8 && b.rowStride === 1 && k >= 8 && isContiguous) return 'dot'
   return 'tiles'
 }
 
 /** Packing A pays if its panels are read often, that is for many columns. */
 function chooseALayout({ m, n, layouts: { a } }: Problem, kc: number): number {
+  if (a.format !== 'f32') return aLayoutCode.packed
   if (a.columnStride === 1 && n <= 128) return aLayoutCode.rows
   if (a.rowStride === 1 && (4 * kc * a.columnStride <= smallBytes || m <= 8)) return aLayoutCode.columns
   return aLayoutCode.packed
@@ -347,7 +358,7 @@ function chooseALayout({ m, n, layouts: { a } }: Problem, kc: number): number {
 
 /** B is read in place if its rows are contiguous and either few rows of A use it or it is small. */
 function canReadB({ m, layouts: { b } }: Problem, tuning: MatmulTuning, kc: number): boolean {
-  if (b.columnStride !== 1) return false
+  if (b.columnStride !== 1 || b.format !== 'f32') return false
   return m <= 2 * tuning.rows || 4 * kc * b.rowStride <= smallBytes
 }
 

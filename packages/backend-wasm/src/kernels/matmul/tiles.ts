@@ -2,6 +2,7 @@ import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder 
 import { f32x4, i32, select } from '../../assembler/index.ts'
 import type { DescriptorWord } from './descriptor.ts'
 import { bSource, strideBytes, word } from './descriptor.ts'
+import type { ElementFormat, OperandFormats } from './elements.ts'
 import type { PackFunction } from './pack.ts'
 import { chooseWidth } from './pack.ts'
 import type { PanelFunction, scatterParameters } from './panel.ts'
@@ -28,9 +29,14 @@ export type PartFunction = FunctionHandle<typeof partParameters, 'void'>
 
 /** The functions that `emitTiles` builds on. */
 export interface TileParts {
-  readonly panels: readonly PanelFunction[]
   readonly packA: PackFunction
   readonly packB: PackFunction
+  readonly block: ReturnType<typeof emitBlock>
+}
+
+/** The functions that `emitBlock` builds on. */
+interface BlockParts {
+  readonly panels: readonly PanelFunction[]
   readonly scatter: FunctionHandle<typeof scatterParameters, 'void'>
 }
 
@@ -48,16 +54,21 @@ export function min(a: Expression<'i32'>, b: Expression<'i32'>): Expression<'i32
  * time, and tiles run over the packed parts. Each unit of work packs for itself, unless all of B is packed before. The partial sums over kc are added
  * in order of k.
  */
-export function emitTiles(module: ModuleBuilder, tuning: MatmulTuning, parts: TileParts): PartFunction {
+export function emitTiles(
+  module: ModuleBuilder,
+  tuning: MatmulTuning,
+  parts: TileParts,
+  formats: OperandFormats,
+): PartFunction {
   const width = tileColumns(tuning)
-  const block = emitBlock(module, tuning, parts)
-  return module.function('matmulTiles', partParameters, 'void', (fn, parameters) => {
+  return module.function(`matmulTiles-${formats.a}-${formats.b}`, partParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, addend, c, scratch, m, n, packed, firstColumn } = parameters
     const load = (name: DescriptorWord) => fn.local('i32', name, word(descriptor, name))
-    const stride = (name: DescriptorWord) => fn.local('i32', name, strideBytes(descriptor, name))
+    const stride = (name: DescriptorWord, format?: ElementFormat) =>
+      fn.local('i32', name, strideBytes(descriptor, name, format))
     const [k, mc, kc, nc] = [load('k'), load('mc'), load('kc'), load('nc')]
-    const [aRow, aColumn] = [stride('aRowStride'), stride('aColumnStride')]
-    const [bRow, bColumn] = [stride('bRowStride'), stride('bColumnStride')]
+    const [aRow, aColumn] = [stride('aRowStride', formats.a), stride('aColumnStride', formats.a)]
+    const [bRow, bColumn] = [stride('bRowStride', formats.b), stride('bColumnStride', formats.b)]
     const [cRow, cColumn] = [stride('cRowStride'), stride('cColumnStride')]
     const [aLayout, source] = [load('aLayout'), load('bSource')]
     const isInPlace = fn.local('i32', 'isInPlace', i32.eq(source, bSource.inPlace))
@@ -121,7 +132,7 @@ export function emitTiles(module: ModuleBuilder, tuning: MatmulTuning, parts: Ti
             })
             fn.set(aBlock, aPacked)
           })
-          fn.call(block, {
+          fn.call(parts.block, {
             layout: aLayout,
             a: aBlock,
             aStep: select(i32.eq(aLayout, aLayoutCode.rows), aRow, aColumn),
@@ -209,7 +220,8 @@ const blockParameters = {
   scratch: 'i32',
 } as const
 
-function emitBlock(module: ModuleBuilder, tuning: MatmulTuning, parts: TileParts) {
+/** Emits the tiles over one part of A and one of B, which are packed or, if they are f32, lie where they are. */
+export function emitBlock(module: ModuleBuilder, tuning: MatmulTuning, parts: BlockParts) {
   const width = tileColumns(tuning)
   return module.function('matmulBlock', blockParameters, 'void', (fn, parameters) => {
     const { layout, a, aStep, m, b, bStep, bRest, n, k, addend, addendRow, addendColumn, c, cRow, cColumn, scratch } =

@@ -14,6 +14,7 @@ import type { QuantizedMatmulAttributes } from './quantized-matmul.ts'
 import type { RandomBitsAttributes } from './random-bits.ts'
 import type { SoftmaxAttributes } from './softmax.ts'
 import type { SortAttributes } from './sort.ts'
+import type { WidenedMatmulAttributes } from './widened-matmul.ts'
 
 /** Ops that core defines through primitives, so that kernels can take them as a whole: one file a topic. */
 export interface CompoundAttributes
@@ -32,7 +33,8 @@ export interface CompoundAttributes
     QuantizedMatmulAttributes,
     RandomBitsAttributes,
     SoftmaxAttributes,
-    SortAttributes {}
+    SortAttributes,
+    WidenedMatmulAttributes {}
 
 /**
  * Their names, so that plugins cannot take them. The definitions stand in their files only: an application that uses none of an
@@ -74,4 +76,5 @@ export const compoundNames: Readonly<Record<keyof CompoundAttributes, true>> = {
   randomBits: true,
   softmax: true,
   trigamma: true,
+  widenedMatmul: true,
 }
