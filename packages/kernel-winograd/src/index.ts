@@ -1,3 +1,10 @@
+export {
+  winogradF2,
+  winogradF2BackwardInput,
+  winogradF4,
+  winogradF4BackwardInput,
+} from './convolution.ts'
+export { winogradF2BackwardFilter, winogradF4BackwardFilter } from './filter-gradient.ts'
 export { cookToom, reversedColumns, type WinogradMatrices } from './generator/cook-toom.ts'
 export {
   countOperations,
@@ -7,12 +14,4 @@ export {
   runLinearProgram,
 } from './generator/linear-program.ts'
 export { formatMatrix, Rational, type RationalMatrix } from './generator/rational.ts'
-export {
-  winogradF2,
-  winogradF2BackwardFilter,
-  winogradF2BackwardInput,
-  winogradF4,
-  winogradF4BackwardFilter,
-  winogradF4BackwardInput,
-} from './kernels.ts'
 export { winograd } from './winograd.ts'

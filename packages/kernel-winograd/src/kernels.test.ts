@@ -1,23 +1,17 @@
 import type { Variant } from '@tessera/backend-wasm'
 import { wasm } from '@tessera/backend-wasm'
 import type { Backend, Kernel } from '@tessera/core'
-import { sizeOf } from '@tessera/core'
 import {
+  convolutionCall,
+  convolutionEpilogues,
   convolutionReferences,
   createRandom,
   type KernelTestCall,
-  randomStorage,
   testKernel,
 } from '@tessera/core/testing'
 import { describe, it } from 'vitest'
-import {
-  winogradF2,
-  winogradF2BackwardFilter,
-  winogradF2BackwardInput,
-  winogradF4,
-  winogradF4BackwardFilter,
-  winogradF4BackwardInput,
-} from './kernels.ts'
+import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './convolution.ts'
+import { winogradF2BackwardFilter, winogradF4BackwardFilter } from './filter-gradient.ts'
 
 interface Case {
   /** `[N, C, height, width]` */
@@ -51,49 +45,18 @@ const cases: Record<string, Case> = {
   'many images': { input: [37, 3, 4, 3], filters: 5, padding: one },
 }
 
-function callOf(
-  op: keyof typeof convolutionReferences,
-  name: string,
-  {
-    input,
-    filters,
-    padding = [
-      [0, 0],
-      [0, 0],
-    ],
-  }: Case,
-  change: object = {},
-): KernelTestCall {
-  const [batch, channels, ...extents] = input
-  const filter = [filters, channels, 3, 3]
-  const positions = extents.map((extent, i) => extent + padding[i]![0] + padding[i]![1] - 2)
-  const output = [batch, filters, ...positions]
-  const shapes = {
-    convolution: [input, filter, output],
-    convolutionBackwardInput: [output, filter, input],
-    convolutionBackwardFilter: [input, output, filter],
-  } as const
-  const [first, second, result] = shapes[op]
-  const terms = {
-    convolution: 9 * channels,
-    convolutionBackwardInput: 9 * filters,
-    convolutionBackwardFilter: batch * sizeOf(positions),
-  }
-  const geometry = { stride: [1, 1], dilation: [1, 1], padding, groups: 1, ...change }
-  const attributes = {
-    convolution: geometry,
-    convolutionBackwardInput: { ...geometry, extents },
-    convolutionBackwardFilter: { ...geometry, window: [3, 3] },
-  }
-  return {
-    name,
-    scale: Math.sqrt(terms[op]),
-    write: (program, random) => {
-      const inputs = [first, second].map((shape) => program.input('f32', shape))
-      program.call(op, attributes[op] as never, inputs, [program.output('f32', result)])
-      return [first, second].map((shape) => randomStorage(random, 'f32', sizeOf(shape)))
-    },
-  }
+const callOf = (op: keyof typeof convolutionReferences, name: string, { input, filters, padding }: Case, change = {}) =>
+  convolutionCall(op, name, { input, filter: [filters, input[1], 3, 3], ...(padding && { padding }), ...change })
+
+/** Calls with epilogues, by turns the first and the second one. */
+function followed(op: keyof typeof convolutionReferences, taken: Record<string, Case>): KernelTestCall[] {
+  if (op === 'convolutionBackwardFilter') return []
+  const epilogues = Object.entries(convolutionEpilogues)
+  return Object.entries(taken).map(([name, { input, filters, padding }], i) => {
+    const [after, epilogue] = epilogues[i % epilogues.length]!
+    const shape = { input, filter: [filters, input[1], 3, 3], ...(padding && { padding }) }
+    return convolutionCall(op, `${name}, then ${after}`, shape, epilogue)
+  })
 }
 
 /** Shapes drawn at random, the same at every run: images, channels, filters and extents of any size, padding from 0 to 2 on each side. */
@@ -118,17 +81,34 @@ const shared: Record<string, Case> = {
 
 const backend = (variant: Variant, threads: number) => wasm({ variant, threads }).backends![0] as Backend<'wasm'>
 const pick = (...names: string[]) => Object.fromEntries(names.map((name) => [name, cases[name]!]))
-const backends: [string, Backend<'wasm'>, Record<string, Case>][] = [
-  ['plain', backend('plain', 1), { ...pick('odd extents', 'uneven padding', 'one element'), ...randomCases(2, 11) }],
-  ['relaxed', backend('relaxed', 1), cases],
-  ['relaxed, random shapes', backend('relaxed', 1), randomCases(3, 12)],
-  ['relaxed, three threads', backend('relaxed', 3), shared],
+interface Taken {
+  readonly backend: Backend<'wasm'>
+  readonly cases: Record<string, Case>
+  /** Those that an epilogue follows. */
+  readonly followed: Record<string, Case>
+}
+const backends: Record<string, Taken> = {
+  plain: {
+    backend: backend('plain', 1),
+    cases: { ...pick('odd extents', 'uneven padding', 'one element'), ...randomCases(2, 11) },
+    followed: {},
+  },
+  relaxed: {
+    backend: backend('relaxed', 1),
+    cases: { ...cases, ...randomCases(2, 12) },
+    followed: pick('odd extents', 'uneven padding', 'one element', 'many tiles', 'many images'),
+  },
+  'relaxed, three threads': { backend: backend('relaxed', 3), cases: shared, followed: shared },
   // Right everywhere, if slow where V8 does not make 256-bit instructions of it.
-  ['wide', backend('wide', 1), { ...pick('odd extents', 'many channels', 'many images'), ...randomCases(3, 13) }],
-  ['wide, two threads', backend('wide', 2), { ...shared, ...randomCases(1, 14) }],
-]
+  wide: {
+    backend: backend('wide', 1),
+    cases: { ...pick('odd extents', 'many channels', 'many images'), ...randomCases(2, 13) },
+    followed: pick('tiles that fit', 'many channels'),
+  },
+  'wide, two threads': { backend: backend('wide', 2), cases: shared, followed: randomCases(1, 14) },
+}
 
-describe.each(backends)('%s', (_, backend, taken) => {
+describe.each(Object.entries(backends))('%s', (_, { backend, ...taken }) => {
   for (const kernel of [
     winogradF2,
     winogradF4,
@@ -142,7 +122,10 @@ describe.each(backends)('%s', (_, backend, taken) => {
       backend,
       reference: convolutionReferences[kernel.op] as Kernel<typeof kernel.op, 'reference'>,
       run: { describe, it },
-      calls: Object.entries(taken).map(([name, entry]) => callOf(kernel.op, name, entry)),
+      calls: [
+        ...Object.entries(taken.cases).map(([name, entry]) => callOf(kernel.op, name, entry)),
+        ...followed(kernel.op, taken.followed),
+      ],
       refuses: [
         callOf(kernel.op, 'dilation', { input: [1, 2, 9, 9], filters: 2, padding: one }, { dilation: [2, 1] }),
         callOf(kernel.op, 'groups', { input: [1, 2, 9, 9], filters: 2 }, { groups: 2 }),

@@ -17,7 +17,8 @@ import {
   valueAndGrad,
 } from '@tessera/core'
 import { describe, expect, it } from 'vitest'
-import { winogradF2, winogradF2BackwardFilter, winogradF2BackwardInput, winogradF4 } from './kernels.ts'
+import { winogradF2, winogradF2BackwardInput, winogradF4 } from './convolution.ts'
+import { winogradF2BackwardFilter } from './filter-gradient.ts'
 import { winograd } from './winograd.ts'
 
 async function withRuntime(
@@ -86,6 +87,18 @@ describe('selection', () => {
       },
       { debug: 2, log: () => {} },
     ))
+
+  it('takes bias and activation as an epilogue', () =>
+    withRuntime(async () => {
+      const layer = jit((x: Tensor, filters: Tensor, bias: Tensor) =>
+        conv2d(x, filters, { padding: 1 })
+          .add(bias.reshape([-1, 1, 1]))
+          .relu(),
+      )
+      await (layer(ones([1, 64, 28, 28]), ones([64, 64, 3, 3]), ones([64])) as Tensor).data()
+      expect(summaryOf(layer.explain())).toBe('1 calls: 1 × winograd-f4')
+      expect(layer.explain()).toMatch(/winograd-f4 .* convolution f32.*, then add/)
+    }))
 
   it('leaves small convolutions, and those that it cannot run, to the direct kernel', () =>
     withRuntime(async () => {

@@ -1,12 +1,6 @@
 import type { Kernel, Plugin } from '@tessera/core'
-import {
-  winogradF2,
-  winogradF2BackwardFilter,
-  winogradF2BackwardInput,
-  winogradF4,
-  winogradF4BackwardFilter,
-  winogradF4BackwardInput,
-} from './kernels.ts'
+import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './convolution.ts'
+import { winogradF2BackwardFilter, winogradF4BackwardFilter } from './filter-gradient.ts'
 
 /**
  * Winograd kernels for 3 × 3 convolutions and their gradients on the backend `wasm` (Lavin & Gray, "Fast Algorithms for Convolutional

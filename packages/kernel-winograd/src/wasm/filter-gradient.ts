@@ -18,32 +18,17 @@ import {
   type PanelFunction,
 } from '@tessera/backend-wasm/kernel'
 import { type Algorithm, taps } from '../algorithms.ts'
+import { emitTables, geometryOf, geometryWords } from './geometry.ts'
 import { emitSquares, emitTiles, entryBytes } from './lanes.ts'
-import type { ConvolutionLayout } from './layout.ts'
+import { type ConvolutionLayout, gridOf } from './layout.ts'
 import type { ProductPlan } from './product.ts'
 import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
 import { align, chooseNarrowest, gradientBlockRows, gradientDepth, min, roundUp, spread, widthOf } from './tuning.ts'
 import { wordTable } from './words.ts'
 
-/** Distances in bytes. Rows are output channels, channels those of the input; tiles are counted over all images. */
-const words = wordTable([
-  'rows',
-  'channels',
-  'tiles',
-  'gridY',
-  'gridX',
-  'originY',
-  'originX',
-  'inputExtentY',
-  'inputExtentX',
-  'inputImage',
-  'inputChannel',
-  'inputRow',
-  'errorExtentY',
-  'errorExtentX',
-  'errorImage',
-  'errorChannel',
-  'errorRow',
+/** Targets are the errors of the result. */
+const words = /* @__PURE__ */ wordTable([
+  ...geometryWords,
   'blockTiles',
   'tileRow',
   'dataStep',
@@ -77,13 +62,14 @@ const fewestTiles = 64
 
 /** Plans the gradient to the filters of the convolution of `layout`. */
 export function planFilterGradient(
-  { size, outputs }: Algorithm,
-  { batch, rows, channels, source, target, low }: ConvolutionLayout,
+  { size }: Algorithm,
+  layout: ConvolutionLayout,
   tuning: MatmulTuning,
 ): ProductPlan & { readonly sharedScratchBytes: number } {
   const width = widthOf(tuning)
   const products = size * size
-  const [gridY, gridX] = target.map((extent) => Math.ceil(extent / outputs)) as [number, number]
+  const { batch, rows, channels, target } = layout
+  const [gridY, gridX] = gridOf(target, size)
   const tiles = batch * gridY * gridX
   const fitting = Math.floor(operandBytes / (4 * products * (channels + rows)))
   const most = Math.min(gradientDepth, Math.max(fewestTiles, fitting))
@@ -98,26 +84,9 @@ export function planFilterGradient(
   const scratchErrorTable = align(scratchInputTable + entryBytes * blockTiles)
   const scratchSquares = align(scratchErrorTable + entryBytes * blockTiles)
   const scratchPanels = align(scratchSquares + entryBytes * roundUp(channels, 4))
-  const plane = ([height, width]: readonly [number, number]) => 4 * height * width
   return {
     words: words.encode({
-      rows,
-      channels,
-      tiles,
-      gridY,
-      gridX,
-      originY: -low[0],
-      originX: -low[1],
-      inputExtentY: source[0],
-      inputExtentX: source[1],
-      inputImage: channels * plane(source),
-      inputChannel: plane(source),
-      inputRow: 4 * source[1],
-      errorExtentY: target[0],
-      errorExtentX: target[1],
-      errorImage: rows * plane(target),
-      errorChannel: plane(target),
-      errorRow: 4 * target[1],
+      ...geometryOf(layout, size),
       blockTiles,
       tileRow,
       dataStep,
@@ -198,7 +167,6 @@ function emitStages(module: ModuleBuilder, algorithm: Algorithm, tuning: MatmulT
 
 /** Tiles of input and errors to the operands of the products; threads share the channels of both. */
 function emitTransform(module: ModuleBuilder, algorithm: Algorithm, tuning: MatmulTuning): Stages['transform'] {
-  const { size, outputs } = algorithm
   const tiles = emitTiles(module)
   const inputTransform = emitToProducts(module, 'winogradInput', tuning.variant, algorithm.input)
   const errorTransform = emitToProducts(module, 'winogradError', tuning.variant, algorithm.error)
@@ -209,30 +177,9 @@ function emitTransform(module: ModuleBuilder, algorithm: Algorithm, tuning: Matm
     const patch = fn.local('i32', 'patch', i32.add(scratch, 4 * widthOf(tuning)))
     const inputTable = fn.local('i32', 'inputTable', i32.add(scratch, words.load(data, 'scratchInputTable')))
     const errorTable = fn.local('i32', 'errorTable', i32.add(scratch, words.load(data, 'scratchErrorTable')))
-    const padded = i32.and(i32.add(count, 3), -4)
-    const range = { first, count, padded, gridY: load('gridY'), gridX: load('gridX'), step: outputs }
-    fn.call(tiles, {
-      ...range,
-      table: inputTable,
-      originY: words.load(data, 'originY'),
-      originX: words.load(data, 'originX'),
-      extentY: words.load(data, 'inputExtentY'),
-      extentX: words.load(data, 'inputExtentX'),
-      size,
-      imageStep: words.load(data, 'inputImage'),
-      rowStep: words.load(data, 'inputRow'),
-    })
-    fn.call(tiles, {
-      ...range,
-      table: errorTable,
-      originY: 0,
-      originX: 0,
-      extentY: words.load(data, 'errorExtentY'),
-      extentX: words.load(data, 'errorExtentX'),
-      size: outputs,
-      imageStep: words.load(data, 'errorImage'),
-      rowStep: words.load(data, 'errorRow'),
-    })
+    const padded = fn.local('i32', 'padded', i32.and(i32.add(count, 3), -4))
+    const tables = { source: inputTable, target: errorTable }
+    emitTables(fn, algorithm, tiles, (word) => words.load(data, word), { first, count, padded }, tables)
     const all = fn.local('i32', 'all', i32.add(channels, words.load(data, 'rows')))
     const end = fn.local('i32', 'end', i32.divU(i32.mul(all, i32.add(thread, 1)), threads))
     fn.forRange(i32.divU(i32.mul(all, thread), threads), end, 1, (unit) => {
@@ -243,7 +190,7 @@ function emitTransform(module: ModuleBuilder, algorithm: Algorithm, tuning: Matm
       const into = fn.local('i32', 'into', i32.add(operands, i32.mul(channel, tileRow)))
       const entry = fn.local('i32', 'entry', select(isError, errorTable, inputTable))
       const step = (name: 'Channel' | 'Row') =>
-        select(isError, words.load(data, `error${name}`), words.load(data, `input${name}`))
+        select(isError, words.load(data, `target${name}`), words.load(data, `source${name}`))
       const plane = fn.local('i32', 'plane', i32.add(select(isError, errors, input), i32.mul(channel, step('Channel'))))
       const productStep = fn.local(
         'i32',

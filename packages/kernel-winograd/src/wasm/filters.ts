@@ -25,7 +25,7 @@ export interface FilterMatrices {
   readonly words: Int32Array
 }
 
-const words = wordTable([
+const words = /* @__PURE__ */ wordTable([
   'rows',
   'columns',
   'filterRow',

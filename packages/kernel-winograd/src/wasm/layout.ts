@@ -1,5 +1,6 @@
+import { resultOf } from '@tessera/backend-wasm/kernel'
 import type { ConvolutionGeometry, OpCall, Operand } from '@tessera/core'
-import { isRowMajor, sizeOf } from '@tessera/core'
+import { isRowMajor, ownInputs, sizeOf } from '@tessera/core'
 import { taps } from '../algorithms.ts'
 
 export type ConvolutionOp = 'convolution' | 'convolutionBackwardInput' | 'convolutionBackwardFilter'
@@ -17,16 +18,22 @@ export interface ConvolutionLayout {
   readonly low: Pair
 }
 
+/** Rows and columns of the tiles of an image, by α. */
+export function gridOf(target: Pair, size: 4 | 6): [rows: number, columns: number] {
+  const outputs = size - taps + 1
+  return [Math.ceil(target[0] / outputs), Math.ceil(target[1] / outputs)]
+}
+
 /**
  * The convolution that a call computes, `undefined` where the kernels do not take it: they need two spatial axes, filters of 3 × 3, no stride,
  * dilation or groups, f32 in row-major order, and for the gradient to the input at most two zeros around it. The gradient to the filter
  * has the layout of its convolution.
  */
 export function layoutOf(call: OpCall<ConvolutionOp>): ConvolutionLayout | undefined {
-  const operands = [...call.inputs, ...call.outputs]
-  if (call.inputs.length !== 2 || call.outputs.length !== 1 || !operands.every(isPlain)) return undefined
-  const [first, second] = call.inputs.map(({ view }) => view.shape)
-  const result = call.outputs[0]!.view.shape
+  const own = ownInputs(call)
+  if (own.length !== 2 || ![...own, resultOf(call)].every(isPlain)) return undefined
+  const [first, second] = own.map(({ view }) => view.shape)
+  const result = resultOf(call).view.shape
   const shapes = {
     convolution: [first!, second!, result],
     convolutionBackwardInput: [result, second!, first!],

@@ -1,55 +1,14 @@
-import { type FunctionHandle, f32x4, i32, type ModuleBuilder, select, type WasmFunction } from '@tessera/backend-wasm'
-import {
-  aLayoutCode,
-  emitPanels,
-  type MatmulTuning,
-  matmulTuning,
-  type PanelFunction,
-} from '@tessera/backend-wasm/kernel'
+import { i32, type WasmFunction } from '@tessera/backend-wasm'
+import type { MatmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Algorithm } from '../algorithms.ts'
-import { type FilterMatrices, panelOffset, rowBytes } from './filters.ts'
-import { emitTiles, entryBytes } from './lanes.ts'
+import type { FilterMatrices } from './filters.ts'
+import { geometryOf } from './geometry.ts'
+import { entryBytes } from './lanes.ts'
 import type { ConvolutionLayout } from './layout.ts'
-import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
-import { align, blockDepth, blockRows, chooseNarrowest, min, roundUp, spread, widthOf } from './tuning.ts'
-import { wordTable } from './words.ts'
-
-/** Distances in bytes. Tiles are counted over all images; rows are channels of the result, channels those of the source. */
-const words = wordTable([
-  'rows',
-  'channels',
-  'tiles',
-  'gridY',
-  'gridX',
-  'originY',
-  'originX',
-  'sourceExtentY',
-  'sourceExtentX',
-  'sourceImage',
-  'sourceChannel',
-  'sourceRow',
-  'targetExtentY',
-  'targetExtentX',
-  'targetImage',
-  'targetChannel',
-  'targetRow',
-  'filterStep',
-  'filterBlock',
-  'filterStream',
-  'lastFilterStream',
-  'blockTiles',
-  'dataStep',
-  'resultRow',
-  'resultStep',
-  'splitRows',
-  'unit',
-  'units',
-  'scratchSource',
-  'scratchTarget',
-  'scratchData',
-  'scratchResult',
-] as const)
-type Word = Parameters<typeof words.load>[1]
+import { partIn, type Word, words } from './part.ts'
+import { transformScratchBytes } from './transforms.ts'
+import { align, min, mostTiles, roundUp, spread, widthOf } from './tuning.ts'
+import type { UnitBlocks } from './units.ts'
 
 const parameters = {
   data: 'i32',
@@ -61,37 +20,29 @@ const parameters = {
   threads: 'i32',
 } as const
 
-/** Filters of this many bytes are read from the last cache, larger ones from memory. */
-const cachedFilters = 12 * 2 ** 20
-
-/**
- * The most tiles whose data and results a thread holds at a time: few enough for its caches, but where all filters come from memory each time, as
- * many as hide that behind the products.
- */
-function mostTiles(channels: number, rows: number, products: number, width: number): number {
-  const bytesOfTile = 4 * products * (channels + rows)
-  const least = 4 * products * channels * rows > cachedFilters ? 128 : width
-  return roundUp(Math.max((1.5 * 2 ** 20) / bytesOfTile, least), width)
-}
-
 export interface ProductPlan {
   readonly words: Int32Array
   readonly threadScratchBytes: number
 }
 
-/** Plans the convolution of `layout` by an algorithm with filters that lie as `filters` says. */
+/**
+ * Plans the convolution of `layout` by an algorithm with filters that lie as `filters` says.
+ *
+ * @param blocks the units, if each goes to a place of its own
+ */
 export function planProduct(
-  { size, outputs }: Algorithm,
+  { size }: Algorithm,
   layout: ConvolutionLayout,
   filters: FilterMatrices,
   tuning: MatmulTuning,
+  blocks?: UnitBlocks,
 ): ProductPlan {
   const width = widthOf(tuning)
-  const { batch, rows, channels, source, target, low } = layout
-  const [gridY, gridX] = target.map((extent) => Math.ceil(extent / outputs)) as [number, number]
-  const tiles = batch * gridY * gridX
+  const { rows, channels } = layout
+  const geometry = geometryOf(layout, size)
+  const { tiles } = geometry
   const splitRows = rows > tiles ? 1 : 0
-  const blockTiles = Math.min(mostTiles(channels, rows, size * size, width), roundUp(tiles, width))
+  const blockTiles = Math.min(mostTiles(channels, rows, size, width), roundUp(tiles, width))
   const resultRow = 4 * blockTiles
   const dataStep = spread(4 * blockTiles * channels)
   const resultStep = spread(resultRow * rows)
@@ -100,26 +51,11 @@ export function planProduct(
   const scratchTarget = align(scratchSource + entryBytes * blockTiles)
   const scratchData = align(scratchTarget + entryBytes * blockTiles)
   const scratchResult = align(scratchData + size * size * dataStep)
-  const plane = ([height, width]: readonly [number, number]) => 4 * height * width
   return {
     words: words.encode({
-      rows,
-      channels,
-      tiles,
-      gridY,
-      gridX,
-      originY: -low[0],
-      originX: -low[1],
-      sourceExtentY: source[0],
-      sourceExtentX: source[1],
-      sourceImage: channels * plane(source),
-      sourceChannel: plane(source),
-      sourceRow: 4 * source[1],
-      targetExtentY: target[0],
-      targetExtentX: target[1],
-      targetImage: rows * plane(target),
-      targetChannel: plane(target),
-      targetRow: 4 * target[1],
+      ...geometry,
+      // A unit begins at its own place.
+      ...(blocks && { targetImage: 0, targetChannel: 4 * blocks.columns }),
       filterStep: filters.productStep,
       filterBlock: filters.blockStep,
       filterStream: filters.stream,
@@ -131,6 +67,10 @@ export function planProduct(
       splitRows,
       unit,
       units: Math.ceil((splitRows ? rows : tiles) / unit),
+      unitRows: blocks?.rows ?? 0,
+      unitTileRows: blocks?.tileRows ?? 0,
+      columnUnits: blocks?.columnUnits ?? 0,
+      unitsOfImage: blocks?.perImage ?? 0,
       scratchSource,
       scratchTarget,
       scratchData,
@@ -151,9 +91,8 @@ export function productFunction(algorithm: Algorithm): WasmFunction<typeof param
   return {
     name,
     parameters,
-    define: (module, { variant }) => {
-      const tuning = matmulTuning(variant)
-      const part = emitPart(module, algorithm, tuning)
+    define: (module, environment) => {
+      const part = partIn(module, environment, algorithm)
       return module.function(name, parameters, 'void', (fn, given) => {
         const { data, thread, threads } = given
         const load = (word: Word) => fn.local('i32', word, words.load(data, word))
@@ -175,209 +114,52 @@ export function productFunction(algorithm: Algorithm): WasmFunction<typeof param
   }
 }
 
-const partParameters = {
+/** Parameters of one unit of a convolution with an epilogue; `stage` is the place of the unit's result. */
+const unitParameters = {
   data: 'i32',
   source: 'i32',
   filters: 'i32',
-  target: 'i32',
+  stage: 'i32',
   scratch: 'i32',
-  row: 'i32',
-  rowEnd: 'i32',
-  tile: 'i32',
-  tileEnd: 'i32',
+  unit: 'i32',
 } as const
 
-/** Emits the work of one thread. */
-function emitPart(
-  module: ModuleBuilder,
-  algorithm: Algorithm,
-  tuning: MatmulTuning,
-): FunctionHandle<typeof partParameters, 'void'> {
+/** The same for one of the units of `UnitBlocks`, in order of images, channels, rows of tiles. */
+export function unitFunction(algorithm: Algorithm): WasmFunction<typeof unitParameters> {
   const { size, outputs } = algorithm
-  const { variant } = tuning
-  const width = widthOf(tuning)
-  const tiles = emitTiles(module)
-  const toProducts = emitToProducts(module, 'winogradInput', variant, algorithm.input)
-  const fromProducts = emitFromProducts(module, 'winogradOutput', variant, algorithm.output)
-  const multiply = emitMultiply(module, algorithm, tuning, emitPanels(module, tuning))
-  return module.function('winogradPart', partParameters, 'void', (fn, parameters) => {
-    const { data, source, filters, target, scratch, row, rowEnd, tile, tileEnd } = parameters
-    const load = (word: Word) => fn.local('i32', word, words.load(data, word))
-    const at = (word: Word) => fn.local('i32', word, i32.add(scratch, words.load(data, word)))
-    const [channels, blockTiles] = [load('channels'), load('blockTiles')]
-    const [sourceTable, targetTable] = [at('scratchSource'), at('scratchTarget')]
-    const [dataStart, resultStart] = [at('scratchData'), at('scratchResult')]
-    const [dataStep, resultStep, resultRow] = [load('dataStep'), load('resultStep'), load('resultRow')]
-    const filterStep = load('filterStep')
-    const [sourceChannel, targetChannel] = [load('sourceChannel'), load('targetChannel')]
-    const [sourceRow, targetRow] = [load('sourceRow'), load('targetRow')]
-    const grid = { gridY: load('gridY'), gridX: load('gridX'), step: outputs }
-    const rows = fn.local('i32', 'rows', i32.sub(rowEnd, row))
-    const patch = fn.local('i32', 'patch', i32.add(scratch, 4 * width))
-    const panelBytes = fn.local('i32', 'panelBytes', i32.mul(channels, 4 * width))
-    for (let offset = 0; offset < 4 * width; offset += 16) fn.store('v128', scratch, f32x4.splat(0), offset)
-    // Blocks of about the same size: each reads all filters.
-    const ownTiles = i32.sub(tileEnd, tile)
-    const blocks = i32.divU(i32.add(ownTiles, i32.sub(blockTiles, 1)), blockTiles)
-    const share = i32.divU(i32.add(ownTiles, i32.sub(blocks, 1)), blocks)
-    const block = fn.local('i32', 'block', i32.and(i32.add(share, width - 1), -width))
-    fn.forRange(tile, tileEnd, block, (first) => {
-      const count = fn.local('i32', 'count', min(block, i32.sub(tileEnd, first)))
-      const padded = fn.local('i32', 'padded', i32.and(i32.add(count, width - 1), -width))
-      const range = { first, count, padded }
-      fn.call(tiles, {
-        ...grid,
-        ...range,
-        table: sourceTable,
-        originY: words.load(data, 'originY'),
-        originX: words.load(data, 'originX'),
-        extentY: words.load(data, 'sourceExtentY'),
-        extentX: words.load(data, 'sourceExtentX'),
-        size,
-        imageStep: words.load(data, 'sourceImage'),
-        rowStep: sourceRow,
-      })
-      fn.call(tiles, {
-        ...grid,
-        ...range,
-        table: targetTable,
-        originY: 0,
-        originX: 0,
-        extentY: words.load(data, 'targetExtentY'),
-        extentX: words.load(data, 'targetExtentX'),
-        size: outputs,
-        imageStep: words.load(data, 'targetImage'),
-        rowStep: targetRow,
-      })
-      const table = fn.local('i32', 'table', sourceTable)
-      const panel = fn.local('i32', 'panel', dataStart)
-      fn.repeat(i32.const(+(process.env.R_IN ?? 1)), () => {
-        fn.set(table, sourceTable)
-        fn.set(panel, dataStart)
-        fn.forRange(0, padded, width, () => {
-          const plane = fn.local('i32', 'plane', source)
-          const into = fn.local('i32', 'into', panel)
-          fn.repeat(channels, () => {
-            for (let group = 0; group < width / 4; group++) {
-              fn.call(toProducts, {
-                table: i32.add(table, 4 * entryBytes * group),
-                plane,
-                rowStep: sourceRow,
-                scratch: patch,
-                target: i32.add(into, 16 * group),
-                productStep: dataStep,
-              })
-            }
-            fn.increment(plane, sourceChannel)
-            fn.increment(into, 4 * width)
-          })
-          fn.increment(table, entryBytes * width)
-          fn.increment(panel, panelBytes)
+  const name = `winograd/unit${size}`
+  return {
+    name,
+    parameters: unitParameters,
+    define: (module, environment) => {
+      const part = partIn(module, environment, algorithm)
+      return module.function(name, unitParameters, 'void', (fn, given) => {
+        const { data, source, filters, stage, scratch, unit } = given
+        const load = (word: Word) => fn.local('i32', word, words.load(data, word))
+        const [unitRows, unitTileRows, columnUnits] = [load('unitRows'), load('unitTileRows'), load('columnUnits')]
+        const [perImage, gridY, gridX] = [load('unitsOfImage'), load('gridY'), load('gridX')]
+        const within = fn.local('i32', 'within', i32.remU(unit, perImage))
+        const tilesBefore = fn.local('i32', 'tilesBefore', i32.mul(i32.divU(unit, perImage), gridY))
+        const row = fn.local('i32', 'row', i32.mul(i32.divU(within, columnUnits), unitRows))
+        const tileRow = fn.local('i32', 'tileRow', i32.mul(i32.remU(within, columnUnits), unitTileRows))
+        const tileRowEnd = min(i32.add(tileRow, unitTileRows), gridY)
+        // As if the place were a part of the whole result.
+        const before = i32.add(
+          i32.mul(row, words.load(data, 'targetChannel')),
+          i32.mul(i32.mul(tileRow, outputs), words.load(data, 'targetRow')),
+        )
+        fn.call(part, {
+          data,
+          source,
+          filters,
+          target: i32.sub(stage, before),
+          scratch,
+          row,
+          rowEnd: min(i32.add(row, unitRows), load('rows')),
+          tile: i32.mul(i32.add(tilesBefore, tileRow), gridX),
+          tileEnd: i32.mul(i32.add(tilesBefore, tileRowEnd), gridX),
         })
       })
-      fn.repeat(i32.const(+(process.env.R_MUL ?? 1)), () => {
-        const [a, b, c] = [
-          fn.local('i32', 'a', filters),
-          fn.local('i32', 'b', dataStart),
-          fn.local('i32', 'c', resultStart),
-        ]
-        fn.repeat(size * size, () => {
-          fn.call(multiply, {
-            data,
-            a,
-            row,
-            b,
-            panelBytes,
-            c,
-            cStep: resultRow,
-            rows,
-            channels,
-            tiles: count,
-            zeros: scratch,
-          })
-          fn.increment(a, filterStep)
-          fn.increment(b, dataStep)
-          fn.increment(c, resultStep)
-        })
-      })
-      fn.repeat(i32.const(+(process.env.R_OUT ?? 1)), () => {
-        const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
-        const results = fn.local('i32', 'results', resultStart)
-        fn.repeat(rows, () => {
-          const entry = fn.local('i32', 'entry', targetTable)
-          const from = fn.local('i32', 'from', results)
-          fn.forRange(0, count, 4, () => {
-            const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
-            fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
-            fn.increment(entry, 4 * entryBytes)
-            fn.increment(from, 16)
-          })
-          fn.increment(plane, targetChannel)
-          fn.increment(results, resultRow)
-        })
-      })
-    })
-  })
-}
-
-const multiplyParameters = {
-  data: 'i32',
-  /** The filters of the product, and the first row of them to take. */
-  a: 'i32',
-  row: 'i32',
-  b: 'i32',
-  panelBytes: 'i32',
-  c: 'i32',
-  cStep: 'i32',
-  rows: 'i32',
-  channels: 'i32',
-  tiles: 'i32',
-  zeros: 'i32',
-} as const
-
-/** Emits one of the products: `c[rows, tiles] = a[rows, channels] · b[channels, tiles]`, where a lies as `FilterMatrices` and b in panels of tiles. */
-function emitMultiply(
-  module: ModuleBuilder,
-  { size }: Algorithm,
-  tuning: MatmulTuning,
-  panels: readonly PanelFunction[],
-): FunctionHandle<typeof multiplyParameters, 'void'> {
-  const width = widthOf(tuning)
-  const most = blockDepth[size]
-  return module.function('winogradMultiply', multiplyParameters, 'void', (fn, parameters) => {
-    const { data, a, row, b, panelBytes, c, cStep, rows, channels, tiles, zeros } = parameters
-    const load = (word: Word) => fn.local('i32', word, words.load(data, word))
-    const [blockStep, stream, lastStream] = [load('filterBlock'), load('filterStream'), load('lastFilterStream')]
-    fn.forRange(0, channels, most, (depth) => {
-      const k = fn.local('i32', 'k', min(i32.const(most), i32.sub(channels, depth)))
-      fn.forRange(0, rows, blockRows(tuning), (i) => {
-        const m = fn.local('i32', 'm', min(i32.const(blockRows(tuning)), i32.sub(rows, i)))
-        const panel = fn.local('i32', 'panel', i32.add(b, i32.mul(depth, 4 * width)))
-        const into = fn.local('i32', 'into', i32.add(c, i32.mul(i, cStep)))
-        const firstPanel = i32.divU(i32.add(row, i), tuning.rows)
-        const left = fn.local('i32', 'left', i32.add(a, panelOffset({ most, blockStep }, [depth, k], firstPanel)))
-        const aStep = fn.local('i32', 'aStep', select(i32.eq(k, most), stream, lastStream))
-        const call = (target: PanelFunction) =>
-          fn.call(target, {
-            layout: aLayoutCode.rows,
-            a: left,
-            aStep,
-            aPanelStep: rowBytes(k),
-            m,
-            b: panel,
-            bStep: 4 * width,
-            k,
-            addend: select(depth, into, zeros),
-            addendStep: select(depth, cStep, i32.const(0)),
-            c: into,
-            cStep,
-          })
-        fn.forRange(0, tiles, width, (j) => {
-          chooseNarrowest(fn, tuning.widths, i32.sub(tiles, j), (index) => call(panels[index]!))
-          fn.increment(panel, panelBytes)
-          fn.increment(into, 4 * width)
-        })
-      })
-    })
-  })
+    },
+  }
 }

@@ -22,6 +22,20 @@ export const blockDepth = { 4: 64, 6: 256 } as const
 /** The most tiles whose errors are summed at a time. */
 export const gradientDepth = 256
 
+/** Filters of this many bytes are read from the last cache, larger ones from memory. */
+export const cachedFilters = 12 * 2 ** 20
+
+/**
+ * The most tiles whose data and results a thread holds at a time, by α: few enough for its caches, but where all filters come from memory each
+ * time, as many as hide that behind the products.
+ */
+export function mostTiles(channels: number, rows: number, size: 4 | 6, width: number): number {
+  const products = size * size
+  const bytesOfTile = 4 * products * (channels + rows)
+  const least = 4 * products * channels * rows > cachedFilters ? 128 : width
+  return roundUp(Math.max((1.5 * 2 ** 20) / bytesOfTile, least), width)
+}
+
 export const min = (a: Expression<'i32'>, b: Expression<'i32'>): Expression<'i32'> => select(i32.ltS(a, b), a, b)
 
 type Branch = { if(condition: Expression<'i32'>, then: () => void, otherwise: () => void): void }

@@ -1,0 +1,51 @@
+import { imageEpilogueWork, matmulTuning } from '@tessera/backend-wasm/kernel'
+import type { Limits, OpCall } from '@tessera/core'
+import { type ConvolutionOp, gridOf, layoutOf } from './wasm/layout.ts'
+import { mostTiles, roundUp, widthOf } from './wasm/tuning.ts'
+import { unitBlocks } from './wasm/units.ts'
+
+/** Relative error of the algorithms, by α, for operands of the size of one. */
+export const tolerances = { 4: 2e-6, 6: 5e-6 } as const
+
+/** Share of the limit that the products reach. */
+const efficiency = 0.85
+
+/**
+ * Microseconds of a call, `undefined` for one that the kernels do not take: the products, beside which each block of tiles reads the filters, and the
+ * traffic of their operands and results. Tiles are written and read once on the way; filters that are transformed in every run (or the
+ * sums of their gradients), spread over α² matrices, at about half of that rate.
+ */
+export function costOf(
+  call: OpCall<ConvolutionOp>,
+  size: 4 | 6,
+  { gigaflops, gigabytesPerSecond, microsecondsPerCall }: Limits,
+): number | undefined {
+  const layout = layoutOf(call)
+  const after = call.op === 'convolutionBackwardFilter' && call.epilogue ? undefined : imageEpilogueWork(call)
+  if (!layout || after === undefined) return undefined
+  const { batch, rows, channels, target } = layout
+  const products = size * size
+  const keepsFilters = call.op !== 'convolutionBackwardFilter' && call.inputs[1]!.isConstant === true
+  const { blocks, tiles } = call.epilogue ? tilesOfUnits() : tilesOfAll()
+  const computing = (2 * products * tiles * roundUp(rows, 6) * channels) / (1000 * efficiency * gigaflops)
+  const reading = (4 * products * rows * channels * blocks) / (1000 * gigabytesPerSecond)
+  const traffic = 8 * products * (tiles * (rows + channels) + (keepsFilters ? 0 : 2 * rows * channels))
+  const rest = traffic / (1000 * gigabytesPerSecond) + (2 * after) / (1000 * gigaflops)
+  return 2 * microsecondsPerCall + Math.max(computing, reading) + rest
+
+  /** How often all filters are read, and the tiles that are computed, with those that fill up the columns of a product. */
+  function tilesOfAll() {
+    const [gridY, gridX] = gridOf(target, size)
+    const tiles = roundUp(batch * gridY * gridX, 8)
+    return { blocks: Math.ceil(tiles / mostTiles(channels, rows, size, 16)), tiles }
+  }
+
+  function tilesOfUnits() {
+    const tuning = matmulTuning('relaxed')
+    const { tileRows, columnUnits } = unitBlocks(layout!, size, tuning, 1)
+    const [, gridX] = gridOf(target, size)
+    const ofUnit = tileRows * gridX
+    const reads = Math.ceil(ofUnit / mostTiles(channels, rows, size, widthOf(tuning)))
+    return { blocks: batch * columnUnits * reads, tiles: batch * columnUnits * roundUp(ofUnit, 8) }
+  }
+}
