@@ -94,8 +94,10 @@ def serve(threads):
 def print_losses(case):
     import torch
     from gpt_step import GptStep
+    from vgg import Vgg
 
-    print(GptStep(case, torch.float64).output().tolist())
+    kinds = {"gpt-step": GptStep, "vgg": Vgg}
+    print(kinds[case["kind"]](case, torch.float64).output().tolist())
 
 
 if __name__ == "__main__":

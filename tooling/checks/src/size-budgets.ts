@@ -27,6 +27,19 @@ export const sizeBudgets: readonly SizeBudget[] = [
     kilobytes: 125,
   },
   {
+    name: 'kernel-winograd, its own code',
+    source: `export * from '@tessera/kernel-winograd'`,
+    external: ['@tessera/core', '@tessera/backend-wasm'],
+    kilobytes: 12,
+  },
+  {
+    // Without the gradients to filters.
+    name: 'kernel-winograd, winogradF4 alone',
+    source: use('winogradF4', '@tessera/kernel-winograd'),
+    external: ['@tessera/core', '@tessera/backend-wasm'],
+    kilobytes: 9.6,
+  },
+  {
     name: 'nn, one layer and AdamW',
     source: use('Linear, AdamW', '@tessera/nn'),
     external: ['@tessera/core'],

@@ -173,7 +173,9 @@ export const conv2dFamily: CaseFamily<Conv2dCase> = {
   kind: 'conv2d',
   cases: [
     ...allPasses(vggLayers, 1),
-    ...allPasses({ 'vgg-3.2': vggLayers['vgg-3.2'], 'vgg-4.2': vggLayers['vgg-4.2'] }, 16),
+    ...allPasses({ 'vgg-3.2': vggLayers['vgg-3.2'], 'vgg-4.2': vggLayers['vgg-4.2'], 'vgg-5': vggLayers['vgg-5'] }, 16),
+    caseOf('vgg-4.2', 64, vggLayers['vgg-4.2'], 'forward'),
+    caseOf('vgg-5', 64, vggLayers['vgg-5'], 'forward'),
     ...allPasses(resnetLayers, 1),
   ],
   checks: passes.flatMap((pass) => [

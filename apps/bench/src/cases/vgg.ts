@@ -1,7 +1,10 @@
 import type { CaseFamily } from './case.ts'
 import { tokenInput, uniformInput } from './inputs.ts'
 
-/** The convolutions and poolings of VGG-16 (Simonyan & Zisserman 2014, table 1, D), forward: images to the features before the classifier. */
+/**
+ * The convolutions and poolings of VGG (Simonyan & Zisserman 2014, table 1), from images to the features before the classifier: forward with
+ * constant filters, or a step of gradient descent on the cross-entropy of the features' means over the image.
+ */
 export interface VggCase {
   readonly kind: 'vgg'
   readonly name: string
@@ -9,15 +12,19 @@ export interface VggCase {
   readonly extent: number
   /** Filters of each convolution; after each block the extent is halved. */
   readonly blocks: readonly (readonly number[])[]
+  readonly pass: 'forward' | 'step'
+  /** Of the steps. */
+  readonly learningRate: number
 }
 
-const vgg16 = [
-  [64, 64],
-  [128, 128],
-  [256, 256, 256],
-  [512, 512, 512],
-  [512, 512, 512],
-]
+const block = (count: number, filters: number): number[] => new Array<number>(count).fill(filters)
+const network = (deep: number) => [block(2, 64), block(2, 128), block(deep, 256), block(deep, 512), block(deep, 512)]
+const vgg16 = network(3)
+/** The network E, of 19 layers with the classifier's. */
+const vggE = network(4)
+
+/** Steps from the initial filters whose losses are the output of a case. */
+export const checkedSteps = 3
 
 export interface VggOperands {
   readonly image: Float32Array<ArrayBuffer>
@@ -46,7 +53,12 @@ export function vggOperands({ batch, extent, blocks }: VggCase): VggOperands {
   return { image: uniformInput(batch * 3 * extent * extent, 99), imageShape, filters }
 }
 
-/** Shape of the result. */
+/** The class of each image. */
+export function vggLabels({ batch, blocks }: VggCase): Int32Array<ArrayBuffer> {
+  return Int32Array.from(tokenInput(batch, 98, blocks.at(-1)!.at(-1)!))
+}
+
+/** Shape of the features. */
 export function vggResult({ batch, extent, blocks }: VggCase): [number, number, number, number] {
   const last = extent / 2 ** blocks.length
   return [batch, blocks.at(-1)!.at(-1)!, last, last]
@@ -114,11 +126,27 @@ const sampledPositions = 4096
 
 export const vggFamily: CaseFamily<VggCase> = {
   kind: 'vgg',
-  cases: [{ kind: 'vgg', name: 'vgg-16/n1/forward', batch: 1, extent: 224, blocks: vgg16 }],
-  checks: [{ kind: 'vgg', name: 'vgg/check', batch: 2, extent: 12, blocks: [[6, 5], [9]] }],
+  cases: [
+    { kind: 'vgg', name: 'vgg-16/n1/forward', batch: 1, extent: 224, blocks: vgg16, pass: 'forward', learningRate: 0 },
+    { kind: 'vgg', name: 'vgg-e/n1/forward', batch: 1, extent: 224, blocks: vggE, pass: 'forward', learningRate: 0 },
+    { kind: 'vgg', name: 'vgg-16/n1/step', batch: 1, extent: 224, blocks: vgg16, pass: 'step', learningRate: 2e-5 },
+  ],
+  checks: [
+    { kind: 'vgg', name: 'vgg/check', batch: 2, extent: 12, blocks: [[6, 5], [9]], pass: 'forward', learningRate: 0 },
+    {
+      kind: 'vgg',
+      name: 'vgg/check-step',
+      batch: 2,
+      extent: 12,
+      blocks: [[6, 5], [9]],
+      pass: 'step',
+      learningRate: 0.05,
+    },
+  ],
+  group: ({ pass }) => pass,
   tolerance: 2e-5,
   work: (benchmarkCase) => {
-    const { batch, blocks, extent } = benchmarkCase
+    const { batch, blocks, extent, pass } = benchmarkCase
     let [flops, weights, size] = [0, 0, extent]
     for (const { shape, endsBlock } of vggOperands(benchmarkCase).filters) {
       const [count, channels] = shape
@@ -126,15 +154,28 @@ export const vggFamily: CaseFamily<VggCase> = {
       flops += 2 * batch * 9 * count * channels * size * size
       if (endsBlock) size /= 2
     }
+    // Going backward takes two products for each, but the image needs no gradient; the update reads filters and gradients and writes filters.
+    if (pass === 'step') {
+      const first = 2 * batch * 9 * 3 * blocks[0]![0]! * extent * extent
+      return { flops: 3 * flops - first, bytes: 4 * (4 * weights + batch * 3 * extent * extent) }
+    }
     return { flops, bytes: 4 * (weights + batch * 3 * extent * extent + batch * blocks.at(-1)!.at(-1)! * size * size) }
   },
   checkedIndices(benchmarkCase) {
+    if (benchmarkCase.pass === 'step') return undefined
     const { length } = allExpected(benchmarkCase)
     return length <= sampledPositions ? undefined : [...tokenInput(sampledPositions, 5, length)]
   },
   expected(benchmarkCase) {
+    if (benchmarkCase.pass === 'step') return Float64Array.from(losses[benchmarkCase.name]!)
     const all = allExpected(benchmarkCase)
     const indices = vggFamily.checkedIndices(benchmarkCase)
     return indices ? Float64Array.from(indices, (index) => all[index]!) : all
   },
+}
+
+/** Losses of the first {@link checkedSteps} steps in float64, from `python3 python/child.py --losses CASE_JSON`. */
+const losses: Readonly<Record<string, readonly number[]>> = {
+  'vgg-16/n1/step': [8.194455768830288, 6.834660721466652, 5.425615958108791],
+  'vgg/check-step': [2.2870185215210874, 1.9936693803382584, 1.7138760069937922],
 }

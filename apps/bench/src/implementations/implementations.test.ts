@@ -56,7 +56,7 @@ const judged = registry.filter((entry) =>
 const groups = new Map<string, BenchmarkCase>([
   ...opFamily.checks.map((check): [string, BenchmarkCase] => [opFamily.group!(check), check]),
   ...conv2dFamily.checks.map((check): [string, BenchmarkCase] => [conv2dFamily.group!(check), check]),
-  ...vggFamily.checks.map((check): [string, BenchmarkCase] => ['vgg', check]),
+  ...vggFamily.checks.map((check): [string, BenchmarkCase] => [check.name, check]),
 ])
 
 describe.each(judged.map((entry) => [entryLabel(entry), entry] as const))('%s', (_label, entry) => {

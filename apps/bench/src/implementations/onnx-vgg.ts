@@ -9,7 +9,9 @@ export async function prepareOnnxVgg(
   { InferenceSession, Tensor }: Library,
   benchmarkCase: VggCase,
   options: InferenceSession.SessionOptions,
-): Promise<PreparedCase> {
+): Promise<PreparedCase | undefined> {
+  // Its inference runtimes go forward only.
+  if (benchmarkCase.pass !== 'forward') return undefined
   const { image, imageShape, filters } = vggOperands(benchmarkCase)
   let last = 'x'
   const nodes: OnnxNode[] = []

@@ -5,6 +5,7 @@ import { packageVersion, tryImport } from './library.ts'
 import { prepareTfjsConv2d } from './tfjs-conv2d.ts'
 import { prepareTfjsGptStep } from './tfjs-gpt-step.ts'
 import { prepareTfjsOp } from './tfjs-op.ts'
+import { prepareTfjsVgg } from './tfjs-vgg.ts'
 
 type Library = typeof import('@tensorflow/tfjs-core')
 
@@ -42,6 +43,7 @@ export function createTfjs({ variant }: ImplementationOptions): Implementation {
 function prepareCase(library: Library, benchmarkCase: BenchmarkCase): PreparedCase | undefined {
   if (benchmarkCase.kind === 'matmul') return prepareMatmul(library, benchmarkCase)
   if (benchmarkCase.kind === 'conv2d') return prepareTfjsConv2d(library, benchmarkCase)
+  if (benchmarkCase.kind === 'vgg') return prepareTfjsVgg(library, benchmarkCase)
   if (benchmarkCase.kind === 'gpt-step') return prepareTfjsGptStep(library, benchmarkCase)
   return benchmarkCase.kind === 'op' ? prepareTfjsOp(library, benchmarkCase) : undefined
 }
