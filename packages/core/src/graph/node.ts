@@ -79,6 +79,39 @@ export function topologicalOrder(outputs: readonly Node[], known?: { has(node: N
   return [...seen].sort((a, b) => a.id - b.id)
 }
 
+/**
+ * Outputs in groups that no computation connects; leaves connect nothing.
+ *
+ * @param order every node that the outputs depend on, inputs before users
+ */
+export function independentGroups(outputs: readonly Node[], order: readonly Node[]): Node[][] {
+  const parents = new Map<Node, Node>()
+  const root = (node: Node): Node => {
+    let found = node
+    for (let next = parents.get(found); next; next = parents.get(found)) found = next
+    // Shortens the way for whoever asks next.
+    for (let at = node; at !== found; ) {
+      const next = parents.get(at)!
+      parents.set(at, found)
+      at = next
+    }
+    return found
+  }
+  for (const node of order) {
+    for (const input of node.inputs) {
+      if (input.op === 'leaf') continue
+      const [a, b] = [root(node), root(input)]
+      if (a !== b) parents.set(b, a)
+    }
+  }
+  const groups = new Map<Node, Node[]>()
+  for (const output of outputs) {
+    const key = root(output)
+    groups.set(key, [...(groups.get(key) ?? []), output])
+  }
+  return [...groups.values()]
+}
+
 export function formatSpec(spec: TensorSpec): string {
   return `${spec.dtype}${formatShape(spec.shape)}`
 }

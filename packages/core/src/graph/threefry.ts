@@ -33,6 +33,24 @@ export function threefry(key: readonly [Node, Node], high: Node, low: Node): [No
   return [x0, x1]
 }
 
+/** The same for numbers. */
+function threefryWords(key: readonly [number, number], high: number, low: number): [number, number] {
+  const schedule = [key[0], key[1], key[0] ^ key[1] ^ parity] as const
+  let x0 = (high + schedule[0]) | 0
+  let x1 = (low + schedule[1]) | 0
+  for (let round = 0; round < 20; round++) {
+    const by = rotations[(Math.floor(round / 4) % 2) as 0 | 1][round % 4]!
+    x0 = (x0 + x1) | 0
+    x1 = ((x1 << by) | (x1 >>> (32 - by))) ^ x0
+    if (round % 4 === 3) {
+      const injection = (round + 1) / 4
+      x0 = (x0 + schedule[(injection % 3) as 0 | 1 | 2]) | 0
+      x1 = (x1 + schedule[((injection + 1) % 3) as 0 | 1 | 2] + injection) | 0
+    }
+  }
+  return [x0, x1]
+}
+
 /** Word `i` of a key (u32[2]) as a scalar. */
 function word(key: Node, i: 0 | 1): Node {
   return reshape(slice(key, [i], [1]), [])
@@ -53,4 +71,15 @@ export function splitKeyBits(key: Node, count: number): Node {
   // A high word of 1 keeps these counters apart from those of threefryBits.
   const [x0, x1] = threefry([word(key, 0), word(key, 1)], constant(1, 'u32'), add(add(index, index), half))
   return binary('xor', x0, x1)
+}
+
+/** The same for a key whose words are known: `count` pairs of words. */
+export function splitKeyWords(key: readonly [number, number], count: number): Uint32Array[] {
+  return Array.from({ length: count }, (_, i) => {
+    const words = [2 * i, 2 * i + 1].map((low) => {
+      const [x0, x1] = threefryWords(key, 1, low)
+      return x0 ^ x1
+    })
+    return new Uint32Array(words)
+  })
 }

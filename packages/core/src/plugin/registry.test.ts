@@ -82,7 +82,7 @@ describe('createRuntime', () => {
   })
 
   it('says which call no kernel runs', async () => {
-    const runtime = await createRuntime({ use: [{ ...nothing, kernels: nullKernels(['fused']) }] })
+    const runtime = await createRuntime({ use: [{ ...nothing, kernels: nullKernels(['fused']) }], fallback: 'error' })
     const product = tensor([[1]]).matmul(tensor([[2]]))
     await expect(product.data()).rejects.toThrow(/matmul\(f32\[1, 1\], f32\[1, 1\]\): no kernel of backend 'null'/)
     await runtime.close()

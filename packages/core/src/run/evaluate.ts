@@ -2,7 +2,7 @@ import { reportRun } from '../debug/debug.ts'
 import { explainProgram, formatSchedule } from '../debug/explain.ts'
 import { leaf } from '../graph/build.ts'
 import { formatOf, type TypedArray } from '../graph/format.ts'
-import { leafLike, type Node, topologicalOrder } from '../graph/node.ts'
+import { independentGroups, leafLike, type Node, topologicalOrder } from '../graph/node.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { structureKey } from '../graph/subgraph.ts'
 import { compileGraph } from '../pipeline.ts'
@@ -41,19 +41,29 @@ export interface TracedFunction {
   readonly donors: readonly (number | undefined)[]
 }
 
-/** Computes nodes that are not computed yet, in one program, and gives leaves in their place. */
+/**
+ * Computes nodes that are not computed yet, and gives leaves in their place. Those that share no computation are programs of their own: the weights of
+ * a model's equal layers then share one, compiled once.
+ */
 export function realizeNodes(nodes: readonly Node[]): Node[] {
   const pending = [...new Set(nodes.filter((node) => node.op !== 'leaf'))]
   if (pending.length === 0) return [...nodes]
-  const computed = evaluateNodes(pending)
-  const results = new Map(pending.map((node, i) => [node, computed[i]!]))
+  const results = new Map<Node, Node>()
+  const order = topologicalOrder(pending)
+  const device = deviceOf(order.filter((node) => node.op === 'leaf'))
+  for (const group of independentGroups(pending, order)) {
+    const computed = evaluateNodes(group, device)
+    group.forEach((node, i) => {
+      results.set(node, computed[i]!)
+    })
+  }
   return nodes.map((node) => results.get(node) ?? node)
 }
 
-/** Computes nodes into memory of their own, leaves too. */
-export function evaluateNodes(nodes: readonly Node[]): Node[] {
+/** Computes nodes into memory of their own, leaves too, in one program. */
+export function evaluateNodes(nodes: readonly Node[], device?: Device): Node[] {
   const { key, leaves } = structureKey(nodes)
-  const state = runtimeState(deviceOf(leaves))
+  const state = runtimeState(device ?? deviceOf(leaves))
   const program = state.cache.get(key, () => compile('eager', nodes, leaves, () => [], state))
   return execute(
     'eager',

@@ -3,7 +3,8 @@ import * as build from '../graph/build.ts'
 import { randomBits as randomBitsOp } from '../graph/compounds/random-bits.ts'
 import { createNode, type Node } from '../graph/node.ts'
 import { checkShape, type Shape } from '../graph/shape.ts'
-import { splitKeyBits } from '../graph/threefry.ts'
+import { splitKeyBits, splitKeyWords } from '../graph/threefry.ts'
+import { leafValue } from '../run/storage.ts'
 import { tensor } from './create.ts'
 import { operand, Tensor, type TensorLike } from './tensor.ts'
 
@@ -27,8 +28,18 @@ export function randomKey(seed: number): Tensor {
 
 /** Independent keys made from one, which should not be used any more. */
 export function splitKey(key: Tensor, count = 2): Tensor[] {
+  const words = knownWords(key)
+  // Keys that are known make programs that differ in nothing else alike, so that they are compiled once.
+  if (words) return splitKeyWords(words, count).map((split) => tensor(split))
   const keys = new Tensor(splitKeyBits(key.node, count))
   return Array.from({ length: count }, (_, i) => keys.select(0, i))
+}
+
+/** The words of a key that lies on the host. */
+function knownWords({ node }: Tensor): readonly [number, number] | undefined {
+  if (node.op !== 'leaf' || node.dtype !== 'u32' || node.shape.length !== 1 || node.shape[0] !== 2) return undefined
+  const value = leafValue(node)
+  return value.kind === 'host' ? [value.data[0]!, value.data[1]!] : undefined
 }
 
 /** Independent random bits, u32. */

@@ -9,6 +9,7 @@ import {
   dropout,
   eye,
   grad,
+  jit,
   layerNorm,
   namedTensors,
   ones,
@@ -157,6 +158,23 @@ describe('tensors', () => {
   })
 })
 
+it('weights of equal layers share a program', async () => {
+  const compiled = async (layers: number) => {
+    let stages = 0
+    const runtime = await createRuntime({
+      debug: 1,
+      log: () => {
+        stages++
+      },
+    })
+    const weights = splitKey(randomKey(1), layers).map((key) => randomNormal(key, [3, 5]))
+    await jit((all: Tensor[]) => all.reduce((sum, weight) => sum.add(weight.sum()), tensor(0)))(weights).data()
+    await runtime.close()
+    return stages
+  }
+  expect(await compiled(8)).toBe(await compiled(2))
+})
+
 describe('memory', () => {
   it('is freed by dispose and scope, except what is returned or kept', async () => {
     const runtime = await createRuntime()
@@ -211,6 +229,14 @@ describe('random numbers', () => {
     expect(await values(randomUniform(b, [4]))).not.toEqual(first)
     expect(() => randomKey(-1)).toThrow(/seed must be an integer/)
   })
+
+  it.each([0, 7, 2 ** 32 + 5, 2 ** 53 - 1])(
+    'split the key of seed %d alike on the host and in a program',
+    async (seed) => {
+      const split = (key: Tensor) => stack(splitKey(key, 5))
+      expect(await values(split(randomKey(seed)))).toEqual(await values(jit(split)(randomKey(seed))))
+    },
+  )
 
   it('follow their distributions', async () => {
     const n = 20000
