@@ -33,12 +33,12 @@ export class Finish {
   }
 
   /**
-   * Declares `fn finish(outer: i32, row: i32, column: i32, value)`: an index into one of the result's axes, and flat ones into those before
-   * and behind it. With quads, `value` is a vector of four neighbours.
+   * Declares `fn finish(outer: i32, row: i32, column: i32, value)`: flat indices into some neighbouring axes of the result, and into those
+   * before and behind them. With quads, `value` is a vector of four neighbours.
    *
-   * @param rowAxis which axis `row` is an index into
+   * @param rows first of the axes that `row` is an index into, and the one after the last
    */
-  declare(shader: Shader, rowAxis: number): void {
+  declare(shader: Shader, [rowStart, rowEnd]: readonly [number, number]): void {
     const { body, walks, quads } = this.#nest
     const { domain, instructions } = body
     const number = (value: number): string => shader.number(value)
@@ -57,9 +57,9 @@ export class Finish {
       )
     }
     const lines = [
-      ...positions('outer', 0, rowAxis),
-      ...positions('row', rowAxis, rowAxis + 1),
-      ...positions('column', rowAxis + 1, domain.length),
+      ...positions('outer', 0, rowStart),
+      ...positions('row', rowStart, rowEnd),
+      ...positions('column', rowEnd, domain.length),
       ...places.map(({ name }) => `let ${name} = ${name}_outer + ${name}_row + ${name}_column;`),
       'let input0 = value;',
       ...instructions.flatMap((_, i) => evaluator.emit(i)),

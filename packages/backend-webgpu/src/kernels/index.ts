@@ -8,6 +8,7 @@ import {
 import { fusedKernel } from './fused.ts'
 import { gatherKernel } from './gather.ts'
 import { matmulKernel } from './matmul/matmul.ts'
+import { quantizedMatmulKernel } from './quantized/quantized.ts'
 import { scatterKernel } from './scatter.ts'
 
 /** Kernels of the backend `webgpu`. */
@@ -18,6 +19,7 @@ export const webGpuKernels: readonly Kernel[] = [
   scatterKernel,
   attentionKernel,
   attentionBackwardKernel,
+  quantizedMatmulKernel,
   convolutionKernel,
   convolutionBackwardInputKernel,
   convolutionBackwardFilterKernel,

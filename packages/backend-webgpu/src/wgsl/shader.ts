@@ -60,6 +60,7 @@ export class Shader {
   readonly environment: WebGpuEnvironment
   readonly #bindings: Binding[] = []
   readonly #accesses = new Map<AccessWish, Access>()
+  readonly #words = new Map<AccessWish, (word: string) => string>()
   readonly #declarations: string[] = []
   /** Fields of the uniform buffer, by name. */
   readonly #parameters = new Map<string, number>()
@@ -79,12 +80,18 @@ export class Shader {
           wish,
           accessOf(wish, binding, firstByte, (value) => this.number(value)),
         )
+        this.#words.set(wish, (word) => this.#word(wish.operand, binding, firstByte, word))
       }
     }
   }
 
   access(wish: AccessWish): Access {
     return this.#accesses.get(wish)!
+  }
+
+  /** Words of an operand of bytes as they lie in memory, counted from its first element, which must start a word. */
+  words(wish: AccessWish): (word: string) => string {
+    return this.#words.get(wish)!
   }
 
   scratch(range: MemoryRange, element: string): ScratchAccess {
@@ -150,6 +157,12 @@ export class Shader {
       ...(names.length > 0 && { parameters: Uint32Array.from(this.#parameters.values(), (value) => value >>> 0) }),
       workgroups,
     }
+  }
+
+  #word({ view }: Operand, { name, element }: Binding, firstByte: number, word: string): string {
+    const first = (firstByte + view.offset) / 4
+    const index = first === 0 ? word : `(${word} + ${this.number(first)})`
+    return element.startsWith('atomic') ? `atomicLoad(&${name}[${index}])` : `${name}[${index}]`
   }
 
   /** Equal numbers share a parameter, numbered in the order of first use. */

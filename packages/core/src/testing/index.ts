@@ -28,6 +28,7 @@ export {
 } from './operations/op-test.ts'
 export { type OpTestOptions, testOp } from './operations/test-op.ts'
 export { BodyBuilder, type BodyValue, ProgramBuilder, withView } from './programs.ts'
+export { quantizedMatmulCall, quantizedMatmulReference } from './quantized-matmul.ts'
 export { createRandom, type Random, randomStorage, seedFor, toStorage } from './random.ts'
 export {
   type Comparison,

@@ -23,7 +23,7 @@ export function planRegisterFilterGradient(
   const taps = sizeOf(window)
   const [m, n, k] = [outputChannels, inputChannels * taps, batch * sizeOf(positions)]
   if (m === 0 || n === 0 || groups === 0) return { dispatches: [] }
-  const sizes = { m, n, k, batches: groups, groups, rowAxis: 0, mayUseQuads: false }
+  const sizes = { m, n, k, batches: groups, groups, rowAxes: [0, 1] as const, mayUseQuads: false }
   const wishes = [output, input].map((operand) => ({ operand, writes: false, quads: false }))
   const result = new TiledResult(call, environment, memory, sizes, wishes)
   const { shader, number } = result

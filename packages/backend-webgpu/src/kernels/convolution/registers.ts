@@ -43,7 +43,7 @@ export function planRegisterConvolution(
   const paddedRows = Math.ceil(m / rows) * rows
   const packed = memory.scratch(4 * groups * taps * channels * paddedRows)
   const wish = { operand: source, writes: false, quads: false }
-  const sizes = { m, n, k: channels * taps, batches, groups, rowAxis: 1, mayUseQuads: true }
+  const sizes = { m, n, k: channels * taps, batches, groups, rowAxes: [1, 2] as const, mayUseQuads: true }
   const result = new TiledResult(call, environment, memory, sizes, [wish])
   const { shader, number } = result
   const access = shader.access(wish)

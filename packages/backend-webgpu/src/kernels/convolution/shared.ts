@@ -59,7 +59,7 @@ function gathering(
     k: channels * sizeOf(window),
     batches: batch * groups,
     groups,
-    rowAxis: 1,
+    rowAxes: [1, 2] as const,
     mayUseQuads: true,
   }
   const wishes = [filter, source].map((operand) => ({ operand, writes: false, quads: false }))
@@ -110,7 +110,7 @@ function filterGradient(
     k: batch * sizeOf(positions),
     batches: groups,
     groups,
-    rowAxis: 0,
+    rowAxes: [0, 1] as const,
     mayUseQuads: true,
   }
   const wishes = [output, input].map((operand) => ({ operand, writes: false, quads: false }))

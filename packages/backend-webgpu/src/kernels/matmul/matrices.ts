@@ -36,7 +36,8 @@ export class Product {
       { operand: a, axis: aAxis === 'rows' && m % 4 !== 0 ? undefined : aAxis },
       { operand: b, axis: quadAxisOf(b) },
     ].map(({ operand, axis }) => ({ axis, wish: { operand, writes: false, quads: axis !== undefined } }))
-    const sizes = { m, n, k, batches: sizeOf(batch), groups: 1, rowAxis: batch.length, mayUseQuads: true }
+    const rowAxes = [batch.length, batch.length + 1] as const
+    const sizes = { m, n, k, batches: sizeOf(batch), groups: 1, rowAxes, mayUseQuads: true }
     const wishes = sides.map(({ wish }) => wish)
     this.result = new TiledResult(call as unknown as OpCall, environment, memory, sizes, wishes)
     const { shader, number } = this.result

@@ -18,8 +18,8 @@ export interface ProductSizes {
   readonly batches: number
   /** So many neighbouring batches lie one below the other in the axis of rows. */
   readonly groups: number
-  /** The output's axis of rows; those before it are batches, those behind it columns. */
-  readonly rowAxis: number
+  /** The output's axes of rows, from the first to the one after the last; those before are batches, those behind columns. */
+  readonly rowAxes: readonly [number, number]
   /** False hands results over one by one. */
   readonly mayUseQuads: boolean
 }
@@ -89,7 +89,7 @@ export class TiledResult {
 
   /** Declares what `store` calls, where one workgroup takes the whole depth of a tile. */
   whole(): void {
-    this.#finish.declare(this.shader, this.sizes.rowAxis)
+    this.#finish.declare(this.shader, this.sizes.rowAxes)
   }
 
   /** Statements that declare `batch`, `inBatch` (the tile), `depthStart` and `depthEnd`. */
@@ -123,12 +123,12 @@ export class TiledResult {
   }
 
   #addUp(partial: MemoryRange): WebGpuDispatch {
-    const { m, n, batches, groups, rowAxis, mayUseQuads } = this.sizes
+    const { m, n, batches, groups, rowAxes, mayUseQuads } = this.sizes
     const finish = new Finish(this.#call, mayUseQuads)
     const shader = new Shader(this.#environment, this.#memory, finish.wishes)
     const number = (value: number): string => shader.number(value)
     const sums = shader.scratch(partial, 'f32')
-    finish.declare(shader, rowAxis)
+    finish.declare(shader, rowAxes)
     const lanes = this.quads ? 4 : 1
     const size = batches * m * n
     const { workgroups, index } = foldWorkgroups(Math.ceil(size / lanes / 64), this.#environment.limits, number)
