@@ -17,6 +17,7 @@ import { renderChart } from './report/chart.ts'
 import { renderMarkdown } from './report/markdown.ts'
 import { renderTable } from './report/table.ts'
 import { selectByGlob } from './select.ts'
+import { countUse, renderCounts } from './webgpu/counts.ts'
 
 interface Options {
   readonly filter: readonly string[]
@@ -31,6 +32,7 @@ interface Options {
   readonly repeat?: number
   readonly quick: boolean
   readonly webgpu: boolean
+  readonly counts: boolean
   readonly list: boolean
   readonly browser: boolean
   readonly serve: boolean
@@ -63,6 +65,7 @@ const program = new Command('bench')
   .option('--serve', 'serve that page for a browser of your own', false)
   .option('--screenshot <file>', 'with --browser: a picture of the page at the end')
   .option('--webgpu', 'time the implementations for WebGPU instead', false)
+  .option('--counts', 'with --webgpu: count what one run of each case asks of WebGPU instead of timing it', false)
   .option('--program', 'measure what a training step costs beyond its kernels, and its memory over many steps', false)
   .option('--steps <count>', 'with --program: steps over which memory is watched', positiveInteger, 10_000)
   .option('--list', 'list cases and implementations, time nothing', false)
@@ -87,6 +90,12 @@ async function main(options: Options): Promise<void> {
   const cases = selectByGlob(benchmarkCases, ({ name }) => name, options.filter)
   const selected = selectByGlob(options.webgpu ? webGpuRegistry : registry, entryLabel, options.implementations)
   const entries = options.bestPeers && options.threads > 1 ? withSingleThreadedPeers(selected) : selected
+  if (options.counts) {
+    const counts = await countUse(cases, selectByGlob(webGpuRegistry, entryLabel, options.implementations), log)
+    console.log(renderCounts(counts))
+    if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(counts, undefined, 2)}\n`)
+    return
+  }
   if (options.program) {
     const figures = await measureProgram({
       cases,

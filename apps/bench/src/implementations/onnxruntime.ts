@@ -7,17 +7,39 @@ import { prepareGptDecode } from './onnx-gpt-decode.ts'
 import { encodeOnnxModel } from './onnx-model.ts'
 import { prepareOnnxOp } from './onnx-op.ts'
 import { prepareOnnxVgg } from './onnx-vgg.ts'
+import { loadOnnxWebGpu, type OnnxOnWebGpu } from './onnxruntime-webgpu.ts'
 
 export type Library = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor'>
 
-/** onnxruntime-web's WASM provider; its tensors live in JavaScript, so each run copies them in and out. */
-export function createOnnxRuntimeWeb({ threads }: ImplementationOptions): Implementation {
+/** onnxruntime-web's WASM provider; its tensors live in JavaScript, so each run copies them in and out. Or its WebGPU provider, whose stay on the device. */
+export function createOnnxRuntimeWeb({ variant, threads }: ImplementationOptions): Implementation {
+  if (variant === 'webgpu') return createOnWebGpu()
   const load = async (): Promise<Library> => {
     const library = await import('onnxruntime-web')
     library.env.wasm.numThreads = threads
     return library
   }
   return createOnnxRuntime('onnxruntime-web', load, { executionProviders: ['wasm'] })
+}
+
+function createOnWebGpu(): Implementation {
+  let provider: OnnxOnWebGpu
+  const load = async (): Promise<Library> => {
+    provider = await loadOnnxWebGpu()
+    return provider.library
+  }
+  const implementation = createOnnxRuntime('onnxruntime-web', load, { executionProviders: ['webgpu'] })
+  return {
+    ...implementation,
+    get version() {
+      return implementation.version
+    },
+    async prepare(benchmarkCase) {
+      if (benchmarkCase.kind === 'gpt-decode') return undefined
+      const prepared = await implementation.prepare(benchmarkCase)
+      return prepared && provider.prepared(prepared)
+    },
+  }
 }
 
 /** onnxruntime's native CPU provider. */

@@ -95,6 +95,7 @@ export const webGpuRegistry: readonly RegistryEntry[] = [
   nodeChild('tessera', 'webgpu', { peer: false }),
   nodeChild('tfjs', 'webgpu', { peer: true }),
   nodeChild('jax-js', 'webgpu', { peer: true }),
+  nodeChild('onnxruntime-web', 'webgpu', { peer: true }),
 ]
 
 /** The entries, and every peer with one thread as well: some have no more, and some are slower with more. */
