@@ -20,6 +20,8 @@ export interface WebGpuOptions {
   readonly powerPreference?: 'low-power' | 'high-performance'
   /** Flags of Dawn, in Node only, for example `adapter=llvmpipe` to take the adapter with that in its name. */
   readonly dawnFlags?: readonly string[]
+  /** What the adapter can do, where you know it: estimates, and the shares of the limit in `explain`, go by it. By default a middling card's. */
+  readonly peak?: { readonly gigaflops: number; readonly gigabytesPerSecond: number }
   /** Told whenever a shader has been compiled. */
   readonly onCompile?: (progress: CompileProgress) => void
 }
@@ -55,7 +57,7 @@ async function openDevice(options: WebGpuOptions): Promise<Device<'webgpu'> | Un
   }
   const device = await requestDevice(adapter)
   const environment = environmentOf(adapter, device)
-  const machine = new Machine(device, environment, limitsOf(device, environment), options.onCompile)
+  const machine = new Machine(device, environment, limitsOf(device, environment, options.peak), options.onCompile)
   return new WebGpuDevice(machine, variantOf(adapter, environment), gpu)
 }
 
@@ -79,7 +81,7 @@ function environmentOf({ info }: GPUAdapter, { features, limits }: GPUDevice): W
 }
 
 /** Figures for estimates: of a middling graphics card, or of shaders run by a processor. */
-function limitsOf({ limits }: GPUDevice, environment: WebGpuEnvironment): Limits {
+function limitsOf({ limits }: GPUDevice, environment: WebGpuEnvironment, peak: WebGpuOptions['peak']): Limits {
   const { software } = environment.features
   return {
     gigaflops: software ? 10 : 4000,
@@ -88,6 +90,7 @@ function limitsOf({ limits }: GPUDevice, environment: WebGpuEnvironment): Limits
     alignment: environment.limits.bindingAlignment,
     maximumBufferBytes: Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
     maximumOperands: limits.maxStorageBuffersPerShaderStage,
+    ...peak,
   }
 }
 

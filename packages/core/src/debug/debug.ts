@@ -1,7 +1,8 @@
 import type { StageReport } from '../pipeline.ts'
-import type { DeviceBuffer, Executable } from '../plugin/contract.ts'
+import type { Device, DeviceBuffer, Executable } from '../plugin/contract.ts'
 import type { Compiled } from '../stages/compiled.ts'
 import { formatCallTimes } from './explain.ts'
+import { traceCalls } from './trace.ts'
 
 /** The number in the environment variable `TESSERA_DEBUG`, or in a global of that name; 0 without one. */
 export function debugLevel(): number {
@@ -27,17 +28,20 @@ export interface MeasuredProgram {
   measured?: readonly number[]
 }
 
-/** Runs call by call and logs what each took beside its estimate. */
+/** Runs call by call, logs what each took beside its estimate, and puts the times into the performance timeline. */
 export function reportRun(
   name: string,
   program: MeasuredProgram,
   buffers: readonly DeviceBuffer[],
+  device: Device,
   { log }: { readonly log: (line: string) => void },
 ): Promise<void> {
+  const start = performance.now()
   return program.executable.profile(buffers).then(
     (microseconds) => {
       program.measured = microseconds
-      log(formatCallTimes(name, program.compiled, microseconds))
+      log(formatCallTimes(name, program.compiled, device.limits, microseconds))
+      if (program.compiled.kind === 'program') traceCalls(name, program.compiled, device, microseconds, start)
     },
     (error) => log(`tessera: ${name} failed: ${error}`),
   )

@@ -3,9 +3,10 @@ import type { OpAttributes } from '../graph/operations.ts'
 import { formatShape } from '../graph/shape.ts'
 import { isRowMajor } from '../graph/view.ts'
 
-import type { Device } from '../plugin/contract.ts'
+import type { Device, Limits } from '../plugin/contract.ts'
 import type { OpCall } from '../schedule/program.ts'
 import type { Compiled, CompiledProgram, CompiledStages } from '../stages/compiled.ts'
+import { shareOfRoofline, workOf } from './roofline.ts'
 
 /** What a call does, in a line: op, shapes, and for loops what runs in them. */
 export function describeCall(call: OpCall): string {
@@ -26,6 +27,12 @@ function describeBody(body: OpAttributes['fused']): string {
   return ops.length > 6 ? `${ops.slice(0, 5).join(' ')} … ${ops.length} ops` : ops.join(' ') || 'copy'
 }
 
+/** How near a call came to what the device's figures allow: `  42 % arithmetic`. */
+function reached(call: OpCall, limits: Limits, microseconds: number): string {
+  const { share, limit } = shareOfRoofline(workOf(call), limits, microseconds)
+  return `${(100 * share).toFixed(0).padStart(4)} % ${limit.padEnd(10)}`
+}
+
 const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`
 
 /**
@@ -35,14 +42,18 @@ const kibibytes = (bytes: number) => `${(bytes / 1024).toFixed(1)} KiB`
  */
 export function explainProgram(name: string, compiled: Compiled, device: Device, measured?: readonly number[]): string {
   const where = `${device.backend} (${device.variant}, ${device.threads} thread${device.threads === 1 ? '' : 's'})`
-  return [`${name} on ${where}`, ...explainCompiled(compiled, measured)].join('\n')
+  return [`${name} on ${where}`, ...explainCompiled(compiled, device.limits, measured)].join('\n')
 }
 
-function explainCompiled(compiled: Compiled, measured?: readonly number[]): string[] {
-  return compiled.kind === 'stages' ? explainStages(compiled) : explainCalls(compiled, measured)
+function explainCompiled(compiled: Compiled, limits: Limits, measured?: readonly number[]): string[] {
+  return compiled.kind === 'stages' ? explainStages(compiled, limits) : explainCalls(compiled, limits, measured)
 }
 
-function explainCalls({ selection, liveBytes }: CompiledProgram, measured?: readonly number[]): string[] {
+function explainCalls(
+  { selection, liveBytes }: CompiledProgram,
+  limits: Limits,
+  measured?: readonly number[],
+): string[] {
   const { program, calls } = selection
   const counts = new Map<string, number>()
   for (const { kernel } of calls) counts.set(kernel.name, (counts.get(kernel.name) ?? 0) + 1)
@@ -51,19 +62,19 @@ function explainCalls({ selection, liveBytes }: CompiledProgram, measured?: read
       .filter(({ refused }) => refused)
       .map((candidate) => `${candidate.kernel}: ${candidate.refused}`)
     const rest = others.length > 0 ? ` (not ${others.join('; ')})` : ''
-    const took = measured ? `${measured[i]!.toFixed(1).padStart(9)} µs  ` : ''
+    const took = measured ? `${measured[i]!.toFixed(1).padStart(9)} µs ${reached(call, limits, measured[i]!)}  ` : ''
     return `  ${String(i).padStart(4)}  ${kernel.name.padEnd(24)} ${estimatedMicroseconds.toFixed(1).padStart(9)} µs  ${took}${describeCall(call)}${rest}`
   })
   return [
     `${calls.length} calls: ${[...counts].map(([kernel, count]) => `${count} × ${kernel}`).join(', ')}`,
     `memory: ${kibibytes(program.arenaBytes)} for temporaries, of which at most ${kibibytes(liveBytes)} are in use at once`,
-    `call  kernel                    estimated  ${measured ? '   measured  ' : ''}what`,
+    `call  kernel                    estimated  ${measured ? '   measured  of the limit    ' : ''}what`,
     ...lines,
   ]
 }
 
-function explainStages({ steps, slots }: CompiledStages): string[] {
-  const indented = (compiled: Compiled) => explainCompiled(compiled).map((line) => `    ${line}`)
+function explainStages({ steps, slots }: CompiledStages, limits: Limits): string[] {
+  const indented = (compiled: Compiled) => explainCompiled(compiled, limits).map((line) => `    ${line}`)
   const bytes = slots.reduce((sum, size) => sum + size, 0)
   return [
     `${steps.length} steps: ${steps.map(({ kind }) => kind).join(', ')}`,
@@ -102,8 +113,8 @@ function explainHost(step: number, { computes }: OpAttributes['onHost']): string
 }
 
 /** The calls with their operands and where these lie. */
-export function formatSchedule(name: string, compiled: Compiled): string {
-  if (compiled.kind === 'stages') return [`tessera: ${name}:`, ...explainStages(compiled)].join('\n')
+export function formatSchedule(name: string, compiled: Compiled, limits: Limits): string {
+  if (compiled.kind === 'stages') return [`tessera: ${name}:`, ...explainStages(compiled, limits)].join('\n')
   const { selection, liveBytes } = compiled
   const { program } = selection
   const place = (buffer: number) => {
@@ -119,7 +130,12 @@ export function formatSchedule(name: string, compiled: Compiled): string {
 }
 
 /** Measured beside estimated time of each call, the longest first. */
-export function formatCallTimes(name: string, compiled: Compiled, microseconds: readonly number[]): string {
+export function formatCallTimes(
+  name: string,
+  compiled: Compiled,
+  limits: Limits,
+  microseconds: readonly number[],
+): string {
   const total = microseconds.reduce((sum, time) => sum + time, 0)
   if (compiled.kind === 'stages') return `tessera: ${name}: ${total.toFixed(0)} µs in ${compiled.steps.length} steps`
   const { selection } = compiled
@@ -127,7 +143,7 @@ export function formatCallTimes(name: string, compiled: Compiled, microseconds: 
   const lines = order.map((i) => {
     const { call, kernel, estimatedMicroseconds } = selection.calls[i]!
     const share = ((100 * microseconds[i]!) / total).toFixed(1)
-    return `  ${microseconds[i]!.toFixed(1).padStart(9)} µs ${share.padStart(5)} %  estimated ${estimatedMicroseconds.toFixed(1).padStart(8)} µs  ${kernel.name}  ${describeCall(call)}`
+    return `  ${microseconds[i]!.toFixed(1).padStart(9)} µs ${share.padStart(5)} %  estimated ${estimatedMicroseconds.toFixed(1).padStart(8)} µs, ${reached(call, limits, microseconds[i]!)}  ${kernel.name}  ${describeCall(call)}`
   })
   return [`tessera: ${name}: ${total.toFixed(0)} µs in ${microseconds.length} calls`, ...lines].join('\n')
 }

@@ -148,7 +148,7 @@ function compile(
   const compiled = compileGraph({ outputs }, donorsOf, { ...state.pipeline, ...(isConstant && { isConstant }) })
   const { device } = state.runtime
   const executable = makeRunnable(compiled, device)
-  if (state.debug >= 3) state.log(formatSchedule(name, compiled))
+  if (state.debug >= 3) state.log(formatSchedule(name, compiled, device.limits))
   if (state.debug >= 4 && executable.source) state.log(executable.source())
   return {
     compiled,
@@ -178,7 +178,7 @@ function execute(name: string, program: CachedProgram, inputs: readonly Node[], 
     }
     inOrder(device, () => {
       if (state.debug < 2) return executable.run(buffers)
-      const reported = reportRun(name, program, buffers, state)
+      const reported = reportRun(name, program, buffers, device, state)
       return device.readNow ? undefined : reported
     })
   } catch (error) {
