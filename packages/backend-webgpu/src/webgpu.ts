@@ -56,13 +56,13 @@ async function openDevice(options: WebGpuOptions): Promise<Device<'webgpu'> | Un
     }
   }
   const device = await requestDevice(adapter)
-  const environment = environmentOf(adapter, device)
+  const environment = environmentOf(adapter, device, gpu)
   const machine = new Machine(device, environment, limitsOf(device, environment, options.peak), options.onCompile)
   return new WebGpuDevice(machine, variantOf(adapter, environment), gpu)
 }
 
-function environmentOf({ info }: GPUAdapter, { features, limits }: GPUDevice): WebGpuEnvironment {
-  const subgroups = features.has('subgroups')
+function environmentOf({ info }: GPUAdapter, { features, limits }: GPUDevice, gpu: GPU): WebGpuEnvironment {
+  const subgroups = features.has('subgroups') && gpu.wgslLanguageFeatures.has('subgroup_id')
   return {
     features: {
       f16: features.has('shader-f16'),

@@ -43,7 +43,9 @@ async function countIn(implementation: string, name: string): Promise<Pick<WebGp
     complaints += chunk.toString()
   })
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
-  if (code === 0) return JSON.parse(answer) as Pick<WebGpuCount, 'use' | 'reason'>
+  // Native code writes messages of its own to the same place.
+  const line = answer.split('\n').findLast((each) => each.startsWith('{'))
+  if (code === 0 && line) return JSON.parse(line) as Pick<WebGpuCount, 'use' | 'reason'>
   return { reason: complaints.trim().split('\n').at(-1) || `ended with ${code}` }
 }
 

@@ -46,6 +46,7 @@ export class WebGpuExecutable implements Executable {
   #workspace = 0
   /** Bytes that one run reads and writes. */
   readonly #movedBytes: number
+  #isReady = false
   #disposed = false
 
   constructor(machine: Machine, selected: SelectedProgram<'webgpu'>) {
@@ -110,7 +111,7 @@ export class WebGpuExecutable implements Executable {
     const passes = this.#calls.map((_, call) => this.#steps.filter((step) => step.call === call))
     return new Promise((resolve) =>
       order.enqueue(() => {
-        const times = timePasses(this.#machine, passes, (pass, step) => this.#encode(pass, step, bound))
+        const times = timePasses(this.#machine, passes, (pass, step) => this.#encode(pass, step, bound, false))
         // What is asked for meanwhile comes after the last call.
         order.holdUntil(times)
         resolve(times)
@@ -141,8 +142,10 @@ export class WebGpuExecutable implements Executable {
 
   /** Resolves when all pipelines are compiled; `undefined` when they are. */
   #ready(): Promise<unknown> | undefined {
+    if (this.#isReady) return undefined
     const pending = this.#steps.flatMap(({ pipeline }) => (pipeline.ready ? [pipeline.ready] : []))
-    return pending.length === 0 ? undefined : Promise.all(pending)
+    this.#isReady = pending.length === 0
+    return this.#isReady ? undefined : Promise.all(pending)
   }
 
   #record(bound: readonly PooledBuffer[]): void {
@@ -153,20 +156,25 @@ export class WebGpuExecutable implements Executable {
       const encoder = device.createCommandEncoder()
       const pass = encoder.beginComputePass()
       const end = Math.min(this.#steps.length, start + dispatchesPerSubmit)
-      for (let i = start; i < end; i++) this.#encode(pass, this.#steps[i]!, bound)
+      for (let i = start; i < end; i++) {
+        // Neighbours often run one shader; setting it again would be checked again.
+        const isSame = i > start && this.#steps[i]!.pipeline === this.#steps[i - 1]!.pipeline
+        this.#encode(pass, this.#steps[i]!, bound, isSame)
+      }
       pass.end()
       device.queue.submit([encoder.finish()])
       counts.submits++
     }
   }
 
-  #encode(pass: GPUComputePassEncoder, step: Step, bound: readonly PooledBuffer[]): void {
+  #encode(pass: GPUComputePassEncoder, step: Step, bound: readonly PooledBuffer[], hasPipeline: boolean): void {
     const { gpu } = step.pipeline
     // An invalid shader has been noted; the next read reports it.
     if (!gpu) return
-    pass.setPipeline(gpu)
+    if (!hasPipeline) pass.setPipeline(gpu)
     pass.setBindGroup(0, this.#bindGroup(step, bound))
-    pass.dispatchWorkgroups(...step.dispatch.workgroups)
+    const { workgroups } = step.dispatch
+    pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2])
     this.#machine.counts.dispatches++
   }
 
@@ -180,7 +188,11 @@ export class WebGpuExecutable implements Executable {
       }
     }
     const { slots, latest, latestBound } = step
-    if (latest && slots.every((slot, i) => latestBound[i] === bound[slot])) return latest
+    if (latest) {
+      let isSame = true
+      for (let i = 0; isSame && i < slots.length; i++) isSame = latestBound[i] === bound[slots[i]!]
+      if (isSame) return latest
+    }
     slots.forEach((slot, i) => {
       latestBound[i] = bound[slot]!
     })

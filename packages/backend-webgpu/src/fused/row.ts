@@ -1,6 +1,6 @@
 import type { FusedInstruction } from '@tessera/core'
 import { isFloat, sizeOf } from '@tessera/core'
-import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment, WebGpuFeatures } from '../program/contract.ts'
+import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../program/contract.ts'
 import { laneOf, scalar, vector } from '../wgsl/formats.ts'
 import { positionsOf } from '../wgsl/indexing.ts'
 import { type Reduction, reduction } from '../wgsl/operations.ts'
@@ -8,28 +8,25 @@ import { indented, Shader } from '../wgsl/shader.ts'
 import { Evaluator } from './evaluator.ts'
 import { foldWorkgroups } from './groups.ts'
 import { argumentsOf, constantAlong, movesAlong, type Nest, needed, type Walk, withoutQuads } from './nest.ts'
+import { combineParts, type Sharing, subgroupOf } from './share.ts'
 
 const workgroupSize = 64
 /** Additions after which a sum goes on from 0, so that rounding errors of long rows do not pile up. */
 const stepsPerPart = 64
 
-/** How the invocations of a workgroup share its rows. */
-interface Sharing {
-  /** Invocations that work on one row, a power of two. */
-  readonly threads: number
-  readonly workgroupSize: number
-}
-
 /**
  * On a GPU, enough invocations for a row to read four elements each at a time. On a processor barriers are slow, and one invocation takes a
  * row unless there are only few.
  */
-function shareRows(rows: number, steps: number, { software }: WebGpuFeatures, most: number): Sharing {
-  if (software && rows >= 16) return { threads: 1, workgroupSize: rows >= 256 ? 16 : 4 }
+function shareRows(rows: number, steps: number, environment: WebGpuEnvironment): Sharing {
+  const { software } = environment.features
+  if (software && rows >= 16) return { threads: 1, workgroupSize: rows >= 256 ? 16 : 4, subgroup: undefined }
+  const most = environment.limits.invocations
   const limit = Math.min(most, software ? 8 : 256)
   let threads = 1
   while (threads < limit && 2 * threads <= steps) threads *= 2
-  return { threads, workgroupSize: software ? threads : Math.max(threads, workgroupSize) }
+  const size = software ? threads : Math.max(threads, workgroupSize)
+  return { threads, workgroupSize: size, subgroup: threads > 1 ? subgroupOf(environment, size) : undefined }
 }
 
 /** Reductions that are finished before others begin, and at last what is stored. */
@@ -57,8 +54,8 @@ export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: Cal
   const shader = new Shader(environment, memory, nest.wishes)
   const number = (value: number): string => shader.number(value)
   const evaluator = new Evaluator(nest, shader, (i) => quads && !perRow[i])
-  const { limits, features } = environment
-  const sharing = shareRows(rows, Math.ceil(length / width.lanes), features, limits.invocations)
+  const { limits } = environment
+  const sharing = shareRows(rows, Math.ceil(length / width.lanes), environment)
   const { threads } = sharing
   const rowsPerGroup = sharing.workgroupSize / threads
   const { workgroups, index } = foldWorkgroups(Math.ceil(rows / rowsPerGroup), limits, number)
@@ -141,8 +138,8 @@ export function planRow(whole: Nest, environment: WebGpuEnvironment, memory: Cal
       '}',
     )
   }
-  const { workgroupSize: size } = sharing
-  return { dispatches: [shader.dispatch({ name: 'row', body, workgroupSize: size, workgroups })] }
+  const { workgroupSize: size, subgroup } = sharing
+  return { dispatches: [shader.dispatch({ name: 'row', body, workgroupSize: size, workgroups, subgroup })] }
 }
 
 const isFloatSum = (instruction: FusedInstruction): boolean =>
@@ -212,42 +209,20 @@ function accumulator(instruction: FusedInstruction, lanes: 1 | 4): Accumulator {
   }
 }
 
-/** Brings the parts of reductions together: the four lanes of a vector, then the invocations that share the row, as a tree. */
+/** Brings the parts of reductions together: the four lanes of a vector, then the invocations that share the row. */
 function finishReductions(
   states: readonly { readonly i: number; readonly state: Accumulator }[],
   shader: Shader,
   quads: boolean,
-  { threads, workgroupSize: size }: Sharing,
+  sharing: Sharing,
 ): string[] {
   const lines = states.map(({ i, state }) => {
     const t = `total${i}`
     const value = quads
       ? state.one.combine(state.one.combine(`${t}.x`, `${t}.y`), state.one.combine(`${t}.z`, `${t}.w`))
       : t
-    return `${threads === 1 ? 'let' : 'var'} v${i} = ${value};`
+    return `${sharing.threads === 1 ? 'let' : 'var'} v${i} = ${value};`
   })
-  if (threads === 1 || states.length === 0) return lines
-  const each = (write: (i: number, state: Accumulator) => string): string[] =>
-    states.map(({ i, state }) => write(i, state))
-  for (const { i, state } of states) shader.declare(`var<workgroup> shared${i}: array<${state.type}, ${size}>;`)
-  return [
-    ...lines,
-    ...each((i) => `shared${i}[local] = v${i};`),
-    'workgroupBarrier();',
-    `for (var distance = ${threads / 2}u; distance > 0u; distance >>= 1u) {`,
-    ...indented([
-      'if (u32(lane) < distance) {',
-      ...indented(
-        each(
-          (i, state) =>
-            `shared${i}[local] = ${state.one.combine(`shared${i}[local]`, `shared${i}[local + distance]`)};`,
-        ),
-      ),
-      '}',
-      'workgroupBarrier();',
-    ]),
-    '}',
-    ...each((i) => `v${i} = shared${i}[local - u32(lane)];`),
-    'workgroupBarrier();',
-  ]
+  const values = states.map(({ i, state: { one, type } }) => ({ name: `v${i}`, type, combine: one.combine }))
+  return [...lines, ...combineParts(values, shader, sharing)]
 }

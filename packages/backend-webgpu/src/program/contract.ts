@@ -4,7 +4,7 @@ import type { Operand } from '@tessera/core'
 export interface WebGpuFeatures {
   /** `enable f16;`: 16-bit floats in arithmetic. */
   readonly f16: boolean
-  /** `enable subgroups;`: reductions among the invocations that run in lockstep. */
+  /** `enable subgroups;` and the number of the subgroup: reductions among the invocations that run in lockstep. */
   readonly subgroups: boolean
   /** Smallest and largest number of invocations of a subgroup; 0 without subgroups. */
   readonly subgroupSizes: readonly [number, number]

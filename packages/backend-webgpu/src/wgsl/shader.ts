@@ -73,7 +73,7 @@ export class Shader {
       byRange.set(range, [...(byRange.get(range) ?? []), wish])
     }
     for (const [range, sharing] of byRange) {
-      const binding = this.#bind(range, elementFor(sharing, memory))
+      const binding = this.#bind(range, elementFor(sharing, memory, environment.features.f16))
       for (const wish of sharing) {
         const { firstByte } = memory.locate(wish.operand)
         this.#accesses.set(
@@ -129,8 +129,10 @@ export class Shader {
     readonly body: readonly string[]
     readonly workgroupSize: number
     readonly workgroups: readonly [number, number, number]
+    /** Invocations of each subgroup, if they are to be numbered along subgroups: see `subgroupOf`. */
+    readonly subgroup?: number | undefined
   }): WebGpuDispatch {
-    const { name, body, workgroupSize, workgroups } = options
+    const { name, body, workgroupSize, workgroups, subgroup } = options
     const names = [...this.#parameters.keys()]
     const declarations = this.#bindings.map(
       ({ name: variable, range, element }, i) =>
@@ -142,17 +144,25 @@ export class Shader {
         `@group(0) @binding(${this.#bindings.length}) var<uniform> parameters: Parameters;`,
       )
     }
+    const own = subgroup
+      ? '@builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) inSubgroup: u32'
+      : '@builtin(local_invocation_index) local: u32'
     const main = [
       `@compute @workgroup_size(${workgroupSize})`,
-      'fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {',
+      `fn main(@builtin(workgroup_id) group: vec3<u32>, ${own}) {`,
+      ...(subgroup ? [`  let local = subgroup * ${subgroup}u + inSubgroup;`] : []),
       ...indented(body),
       '}',
     ]
     const text = [...this.#declarations, ...main].join('\n')
     const helpers = helpersOf(text)
+    const enabled = [
+      ...(declarations.some((line) => line.includes('f16')) || text.includes('f16(') ? ['enable f16;'] : []),
+      ...(subgroup ? ['enable subgroups;'] : []),
+    ]
     return {
       name,
-      code: [...declarations, ...(helpers ? [helpers] : []), text].join('\n'),
+      code: [...enabled, ...declarations, ...(helpers ? [helpers] : []), text].join('\n'),
       bindings: this.#bindings.map(({ range }) => range),
       ...(names.length > 0 && { parameters: Uint32Array.from(this.#parameters.values(), (value) => value >>> 0) }),
       workgroups,
@@ -186,7 +196,13 @@ export class Shader {
 export const indented = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`)
 
 /** The type of a binding's elements that suits all of its accesses. */
-function elementFor(wishes: readonly AccessWish[], memory: CallMemory): string {
+function elementFor(wishes: readonly AccessWish[], memory: CallMemory, hasF16: boolean): string {
+  // Halves that the adapter loads and stores itself need no atomics.
+  if (hasF16 && wishes.every(({ operand }) => operand.dtype === 'f16')) {
+    return wishes.every(({ operand, quads }) => quads && memory.locate(operand).firstByte % 8 === 0)
+      ? 'vec4<f16>'
+      : 'f16'
+  }
   const packed = wishes.filter(({ operand }) => elementsPerWord(operand.dtype) > 1)
   if (packed.some(({ writes, quads }) => writes && !quads)) return 'atomic<u32>'
   if (packed.length > 0) return 'u32'
@@ -222,6 +238,30 @@ function accessOf(
         : `${name}[${index}]`
   const convert = (value: string, from: string, to: string, width: Width = scalar): string =>
     from === to ? value : `bitcast<${width.type(to as Lane)}>(${value})`
+
+  if (element.endsWith('f16') || element === 'vec4<f16>') {
+    const one = (position: string): string =>
+      isVector ? `${name}[${at(position)} >> 2u][${at(position)} & 3]` : `${name}[${at(position)}]`
+    const load = (position: string): string => `f32(${one(position)})`
+    // By bits: a conversion may round as it likes.
+    const pair = (a: string, b: string): string => `bitcast<vec2<f16>>(encodeF16(${a}) | (encodeF16(${b}) << 16u))`
+    const store = (position: string, value: string): string =>
+      `${one(position)} = bitcast<vec2<f16>>(encodeF16(${value})).x;`
+    const isWhole = (stride: number): boolean => isVector && stride === 1 && quads
+    return {
+      operand,
+      load,
+      loadQuad: (position, stride) =>
+        isWhole(stride) ? `vec4<f32>(${name}[${at(position)} >> 2u])` : gathered(lane, position, stride, load, number),
+      store: (position, value) => [store(position, value)],
+      storeQuad: (position, stride, value) =>
+        isWhole(stride)
+          ? [
+              `${name}[${at(position)} >> 2u] = vec4<f16>(${pair(`${value}.x`, `${value}.y`)}, ${pair(`${value}.z`, `${value}.w`)});`,
+            ]
+          : quadPositions(position, stride, number).map((each, i) => store(each, `${value}.${parts[i]}`)),
+    }
+  }
 
   if (perWord === 1) {
     const load = (position: string): string => convert(word(at(position)), stored, lane)

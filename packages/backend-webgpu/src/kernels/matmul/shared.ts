@@ -21,6 +21,8 @@ export interface TileSource {
   load(line: string, step: string): string
   /** Four neighbours at once, where they stand together. */
   loadQuad?(line: string, step: string): string
+  /** Elements are halves, and the adapter has them: tiles take half of the memory, and sums stay f32. */
+  readonly isHalf?: boolean
 }
 
 /**
@@ -33,7 +35,8 @@ export function planSharedTiles(
   memory: CallMemory,
 ): WebGpuCallPlan {
   const { result, a, b, enterBatch } = new Product(call, environment, memory)
-  const sources = { left: tilesOf(a, 'aBatch', 'columns'), right: tilesOf(b, 'bBatch', 'rows') }
+  const { f16 } = environment.features
+  const sources = { left: tilesOf(a, 'aBatch', 'columns', f16), right: tilesOf(b, 'bBatch', 'rows', f16) }
   return planTiles(result, sources, enterBatch, environment)
 }
 
@@ -51,8 +54,9 @@ export function planTiles(
   const groups = batches * tilesM * tilesN
   const splits = result.split(groups, depth)
   const { workgroups, index } = foldWorkgroups(groups * splits, environment.limits, number)
-  shader.declare(`var<workgroup> leftTile: array<f32, ${depth * pitch}>;`)
-  shader.declare(`var<workgroup> rightTile: array<f32, ${depth * pitch}>;`)
+  for (const side of ['left', 'right'] as const) {
+    shader.declare(`var<workgroup> ${side}Tile: array<${typeOf(sources[side])}, ${depth * pitch}>;`)
+  }
   const body = [
     ...result.locate(index, tilesM * tilesN),
     `let firstRow = (inBatch / ${number(tilesN)}) * ${tile};`,
@@ -67,8 +71,8 @@ export function planTiles(
       ...loadTile('right', sources.right, { first: 'firstColumn', count: number(n) }),
       'workgroupBarrier();',
       `for (var step = 0; step < ${depth * pitch}; step += ${pitch}) {`,
-      `  let right = vec4<f32>(${four.map((j) => `rightTile[step + column + ${j}]`).join(', ')});`,
-      ...four.map((i) => `  sum${i} += leftTile[step + row + ${i}] * right;`),
+      `  let right = vec4<f32>(${four.map((j) => `f32(rightTile[step + column + ${j}])`).join(', ')});`,
+      ...four.map((i) => `  sum${i} += f32(leftTile[step + row + ${i}]) * right;`),
       '}',
       'workgroupBarrier();',
     ]),
@@ -94,14 +98,17 @@ export function planTiles(
   return result.plan(shader.dispatch({ name: 'shared', body, workgroupSize, workgroups }))
 }
 
+const typeOf = ({ isHalf }: TileSource): string => (isHalf ? 'f16' : 'f32')
+
 /** @param depthAxis the matrix's axis along the depth */
-function tilesOf(matrix: Matrix, batch: string, depthAxis: 'rows' | 'columns'): TileSource {
+function tilesOf(matrix: Matrix, batch: string, depthAxis: 'rows' | 'columns', f16: boolean): TileSource {
   const at = (line: string, step: string): string =>
     depthAxis === 'columns' ? positionIn(matrix, batch, line, step) : positionIn(matrix, batch, step, line)
   const { quadAxis, access } = matrix
   return {
     neighbours: quadAxis === undefined || quadAxis === depthAxis ? 'depth' : 'lines',
     load: (line, step) => access.load(at(line, step)),
+    isHalf: f16 && access.operand.dtype === 'f16',
     ...(quadAxis && { loadQuad: (line, step) => access.loadQuad(at(line, step), 1) }),
   }
 }
@@ -114,9 +121,11 @@ function tilesOf(matrix: Matrix, batch: string, depthAxis: 'rows' | 'columns'): 
  */
 function loadTile(
   name: 'left' | 'right',
-  { neighbours, load, loadQuad }: TileSource,
+  source: TileSource,
   lines: { readonly first: string; readonly count: string },
 ): string[] {
+  const { neighbours, load, loadQuad } = source
+  const type = typeOf(source)
   const alongDepth = neighbours === 'depth'
   const place = alongDepth
     ? [`let line = i32(local) / 4;`, `let step = i32(local) % 4 * 4;`]
@@ -134,7 +143,7 @@ function loadTile(
     'for (var i = 0; i < 4; i++) {',
     '  var value = 0.0f;',
     `  if (${isInside('i')}) { value = ${load(...element('i'))}; }`,
-    `  ${slot('i')} = value;`,
+    `  ${slot('i')} = ${type}(value);`,
     '}',
   ]
   return [
@@ -148,7 +157,7 @@ function loadTile(
         : [
             `if (${isInside(3)}) {`,
             `  let quad = ${loadQuad(...element(0))};`,
-            ...four.map((i) => `  ${slot(i)} = quad[${i}];`),
+            ...four.map((i) => `  ${slot(i)} = ${type}(quad[${i}]);`),
             '} else {',
             ...indented(single),
             '}',

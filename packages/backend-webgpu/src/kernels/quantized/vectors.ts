@@ -1,6 +1,7 @@
 import type { OpCall } from '@tessera/core'
 import { Finish } from '../../fused/finish.ts'
 import { foldWorkgroups } from '../../fused/groups.ts'
+import { combineParts, subgroupOf } from '../../fused/share.ts'
 import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
 import { positionsOf } from '../../wgsl/indexing.ts'
 import { indented, Shader } from '../../wgsl/shader.ts'
@@ -37,6 +38,7 @@ export function planVectors(
   finish.declare(shader, [0, (call.epilogue?.result.shape ?? call.outputs[0]!.view.shape).length - 1])
   const count = wordsOf(problem)
   const threads = environment.features.software ? 1 : threadsFor(count)
+  const subgroup = threads > 1 ? subgroupOf(environment, workgroupSize) : undefined
   const perGroup = workgroupSize / threads
   const together = Math.min(rows, mostRows)
   const [groupsN, groupsM] = [Math.ceil(columns / perGroup), Math.ceil(rows / together)]
@@ -75,7 +77,11 @@ export function planVectors(
       }),
     ]),
     '}',
-    ...addUp(shader, each, threads),
+    ...combineParts(
+      each.map((i) => ({ name: `sum${i}`, type: 'f32', combine: (a, b) => `${a} + ${b}` })),
+      shader,
+      { threads, workgroupSize, subgroup },
+    ),
     `if (lane == 0 && ownColumn < ${number(columns)}) {`,
     ...indented([
       ...(perRow ? [`let scale = ${scale('0')};`] : []),
@@ -86,7 +92,7 @@ export function planVectors(
     ]),
     '}',
   ]
-  return { dispatches: [shader.dispatch({ name: `${bits}-bit vectors`, body, workgroupSize, workgroups })] }
+  return { dispatches: [shader.dispatch({ name: `${bits}-bit vectors`, body, workgroupSize, workgroups, subgroup })] }
 }
 
 /** Invocations that share a row of so many words: each has at least four. */
@@ -94,21 +100,4 @@ function threadsFor(words: number): number {
   let threads = 1
   while (threads < 32 && 8 * threads <= words) threads *= 2
   return threads
-}
-
-/** Adds up what the invocations of a row have, as a tree. */
-function addUp(shader: Shader, sums: readonly number[], threads: number): string[] {
-  if (threads === 1) return []
-  for (const i of sums) shader.declare(`var<workgroup> shared${i}: array<f32, ${workgroupSize}>;`)
-  return [
-    ...sums.map((i) => `shared${i}[local] = sum${i};`),
-    'workgroupBarrier();',
-    `for (var distance = ${threads / 2}u; distance > 0u; distance >>= 1u) {`,
-    '  if (u32(lane) < distance) {',
-    ...sums.map((i) => `    shared${i}[local] += shared${i}[local + distance];`),
-    '  }',
-    '  workgroupBarrier();',
-    '}',
-    ...sums.map((i) => `sum${i} = shared${i}[local];`),
-  ]
 }
