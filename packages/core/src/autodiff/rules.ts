@@ -227,6 +227,8 @@ export const rules: { readonly [Op in PrimitiveName]: Rule<Op> } = {
     const [base, indices, updates] = inputs as [Node, Node, Node]
     const { axis, mode } = attributes
     const length = base.shape[axis]!
+    // Every index is out of range, and there is nothing to gather from.
+    if (length === 0) return [gradient, undefined, zerosLike(updates)]
     let counts = insideRange(indices, length)
     if (mode === 'set') {
       // Of several updates of one position only the last one counts.

@@ -84,8 +84,8 @@ export function putAlongAxis(
 }
 
 function scatterFlat(x: Tensor, flat: Tensor, updates: Tensor, mode: 'set' | 'add', rest: number): Tensor {
-  const inner = rest === 0 ? [] : x.shape.slice(x.rank - rest)
-  const base = x.reshape([x.size / Math.max(1, sizeOf(inner)), ...inner])
+  const outer = x.rank - rest
+  const base = x.reshape([sizeOf(x.shape.slice(0, outer)), ...x.shape.slice(outer)])
   const result = mode === 'set' ? base.scatterSet(flat, updates) : base.scatterAdd(flat, updates)
   return result.reshape(x.shape)
 }

@@ -295,7 +295,7 @@ export class Tensor {
   }
   /** Axes from `first` on become one. */
   flatten(first = 0): Tensor {
-    return this.reshape([...this.shape.slice(0, first), -1])
+    return this.reshape([...this.shape.slice(0, first), sizeOf(this.shape.slice(first))])
   }
   /** Axis `i` of the result is axis `axes[i]`; without axes, the last two are swapped. */
   transpose(axes?: readonly number[]): Tensor {

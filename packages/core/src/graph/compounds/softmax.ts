@@ -11,16 +11,16 @@ export interface SoftmaxAttributes {
   logSoftmax: Empty
 }
 
-/** e^(x − max) of each row. The maximum only guards against overflow, so it carries no gradient. */
-function shiftedExp(x: Node): Node {
-  return exp(subtract(x, stopGradient(maximumOf(x, lastAxis(x)))))
+/** x − max of each row. The maximum only guards against overflow, so it carries no gradient. Rows of no elements have none. */
+function shifted(x: Node): Node {
+  return x.shape.at(-1) === 0 ? x : subtract(x, stopGradient(maximumOf(x, lastAxis(x))))
 }
 
 export const softmax: OpDefinition<'softmax'> = {
   op: 'softmax',
   shape: (inputs) => [requireRow('softmax', inputs[0])],
   lower: ([x]) => {
-    const exponentials = shiftedExp(x!)
+    const exponentials = exp(shifted(x!))
     return [multiply(exponentials, reciprocal(sumLast(exponentials)))]
   },
   vjp: ({ outputs: [y], cotangents: [gradient] }) => [
@@ -33,8 +33,8 @@ export const logSoftmax: OpDefinition<'logSoftmax'> = {
   op: 'logSoftmax',
   shape: (inputs) => [requireRow('logSoftmax', inputs[0])],
   lower: ([x]) => {
-    const shifted = subtract(x!, stopGradient(maximumOf(x!, lastAxis(x!))))
-    return [subtract(shifted, log(sumLast(exp(shifted))))]
+    const below = shifted(x!)
+    return [subtract(below, log(sumLast(exp(below))))]
   },
   vjp: ({ outputs: [y], cotangents: [gradient] }) => [subtract(gradient!, multiply(exp(y!), sumLast(gradient!)))],
   batch: ({ inputs, attributes }) => [createNode(logSoftmax, inputs, attributes)],

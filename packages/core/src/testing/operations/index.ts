@@ -1,4 +1,9 @@
 import type { OpTest } from './op-test.ts'
+import { indexingProperties } from './properties/indexing.ts'
+import { linearAlgebraProperties } from './properties/linear-algebra.ts'
+import { movementProperties } from './properties/movement.ts'
+import { networkProperties } from './properties/networks.ts'
+import { sequenceProperties } from './properties/sequences.ts'
 import { activationTests } from './tables/activations.ts'
 import { decompositionTests } from './tables/decompositions.ts'
 import { elementwiseTests } from './tables/elementwise.ts'
@@ -8,6 +13,15 @@ import { movementTests } from './tables/movement.ts'
 import { networkTests } from './tables/networks.ts'
 import { reductionTests } from './tables/reductions.ts'
 import { sequenceTests } from './tables/sequences.ts'
+
+/** Random cases of ops whose tables hold fixed ones only. */
+const properties: Readonly<Record<string, NonNullable<OpTest['property']>>> = {
+  ...sequenceProperties,
+  ...movementProperties,
+  ...indexingProperties,
+  ...linearAlgebraProperties,
+  ...networkProperties,
+}
 
 /** The tests of core's ops, by topic. */
 export const opTests: readonly OpTest[] = [
@@ -20,6 +34,6 @@ export const opTests: readonly OpTest[] = [
   ...linearAlgebraTests,
   ...decompositionTests,
   ...networkTests,
-]
+].map((test) => ({ ...(properties[test.op] && { property: properties[test.op]! }), ...test }))
 
 export { untestedOps } from './untested.ts'

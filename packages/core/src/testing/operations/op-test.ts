@@ -2,6 +2,7 @@ import type { DType } from '../../graph/format.ts'
 import type { Shape } from '../../graph/shape.ts'
 import type { Tensor } from '../../tensor/tensor.ts'
 import type { Tolerance } from '../assertions.ts'
+import type { Choices } from './choices.ts'
 import type { HostTensor } from './host.ts'
 
 /** An operand of a case: its shape and the numbers that it holds. */
@@ -13,6 +14,8 @@ export interface OperandSpec {
   readonly dtype?: DType
   /** Contents instead of random ones. */
   readonly values?: readonly number[]
+  /** NaN, infinities, signed zeros, denormals and the like among the floats, except where gradients are compared. */
+  readonly specials?: boolean
 }
 
 /** One application of an op. */
@@ -38,6 +41,8 @@ export interface OpTest {
   readonly formats: readonly DType[]
   /** Whether gradients are compared with differences of `expected`, or why there are none. */
   readonly gradient: true | string
+  /** A case of random shapes and attributes, simple ones for low choices; `testOp` adds layouts and contents. */
+  readonly property?: (choices: Choices) => OpCase
   /** Difference from float64 that is allowed, in units of the spacing of the format: relative to the value, and absolute. */
   readonly spacings?: Tolerance
 }

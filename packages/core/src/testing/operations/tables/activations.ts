@@ -1,8 +1,10 @@
+import type { Shape } from '../../../graph/shape.ts'
 import { erf } from '../../../run/reference/erf.ts'
 import * as activations from '../../../tensor/activations.ts'
 import type { Tensor } from '../../../tensor/tensor.ts'
 import { mapElements, mapRows } from '../host.ts'
-import { awkwardShapes, filledShapes, floats, type OpTest } from '../op-test.ts'
+import { awkwardShapes, filledShapes, floats, type OpCase, type OpTest } from '../op-test.ts'
+import { anyAxis, anyExtent, anyShape } from '../shapes.ts'
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
@@ -10,18 +12,20 @@ const clip = (x: number, low: number, high: number) => Math.min(high, Math.max(l
 
 /** Activations of single elements. */
 function pointwise(op: string, apply: (x: Tensor) => Tensor, value: (x: number) => number): OpTest {
+  const of = (shape: Shape): OpCase => ({
+    name: `[${shape}]`,
+    operands: [{ shape, range: [-5, 5] }],
+    apply,
+    expected: (x) => mapElements(value, x!),
+  })
   return {
     op,
     topic: 'activations',
     formats: floats,
     gradient: true,
     spacings: { relative: 32, absolute: 8 },
-    cases: awkwardShapes.map((shape) => ({
-      name: `[${shape}]`,
-      operands: [{ shape, range: [-5, 5] }],
-      apply,
-      expected: (x) => mapElements(value, x!),
-    })),
+    cases: awkwardShapes.map(of),
+    property: (choices) => of(anyShape(choices)),
   }
 }
 
@@ -31,6 +35,12 @@ function ofRows(
   apply: (x: Tensor, axis: number) => Tensor,
   value: (row: readonly number[]) => readonly number[],
 ): OpTest {
+  const of = (shape: Shape, axis: number): OpCase => ({
+    name: `[${shape}] over axis ${axis}`,
+    operands: [{ shape, range: [-5, 5] }],
+    apply: (x) => apply(x, axis),
+    expected: (x) => mapRows(x!, axis, value),
+  })
   return {
     op,
     topic: 'activations',
@@ -39,14 +49,11 @@ function ofRows(
     spacings: { relative: 64, absolute: 16 },
     cases: filledShapes
       .filter((shape) => shape.length > 0)
-      .flatMap((shape) =>
-        [shape.length - 1, 0].map((axis) => ({
-          name: `[${shape}] over axis ${axis}`,
-          operands: [{ shape, range: [-5, 5] as const }],
-          apply: (x: Tensor) => apply(x, axis),
-          expected: (x: Parameters<typeof mapRows>[0]) => mapRows(x, axis, value),
-        })),
-      ),
+      .flatMap((shape) => [shape.length - 1, 0].map((axis) => of(shape, axis))),
+    property: (choices) => {
+      const shape = anyShape(choices, { least: 1 })
+      return of(shape, anyAxis(choices, shape))
+    },
   }
 }
 
@@ -149,6 +156,15 @@ export const activationTests: readonly OpTest[] = [
     formats: floats,
     gradient: true,
     spacings: { relative: 32, absolute: 8 },
+    property: (choices) => {
+      const shape = [...anyShape(choices, { most: 2, elements: 99, filled: true }), 2 * anyExtent(choices, 9)]
+      return {
+        name: `[${shape}]`,
+        operands: [{ shape }],
+        apply: (x) => activations.gatedLinear(x),
+        expected: (x) => mapRows(x!, shape.length - 1, half(sigmoid)),
+      }
+    },
     cases: [
       {
         name: 'sigmoid, last axis',

@@ -11,7 +11,7 @@ import { algebraic, one, product, two } from './algebraic.ts'
 import { choleskyOf, determinantOf, qrOf, solveOf } from './matrices.ts'
 
 /** Real and imaginary part of a transform, one after the other. */
-function transformed(x: HostTensor, count: number): HostTensor {
+export function transformed(x: HostTensor, count: number): HostTensor {
   const n = x.shape.at(-1)!
   const outer = x.shape.slice(0, -1)
   return fill([...outer, 2 * count], (index) => {
@@ -23,14 +23,15 @@ function transformed(x: HostTensor, count: number): HostTensor {
   })
 }
 
-const joined = ({ real, imaginary }: fourier.Complex) => concatenate([real, imaginary], -1)
+export const joined = ({ real, imaginary }: fourier.Complex) => concatenate([real, imaginary], -1)
 const exactFloats: readonly DType[] = ['f32', 'f64']
 const decomposition = { formats: exactFloats, spacings: { relative: 1024, absolute: 1024 } }
 /** Well conditioned: a random matrix plus a multiple of the identity. */
-const regular = (x: Tensor) => x.add(algebra.diagonalMatrix(x.slice(-1, 0, 1).squeeze(-1).multiply(0).add(4)))
-const regularHost = (x: HostTensor) => fill(x.shape, (index) => at(x, index) + (index.at(-1) === index.at(-2) ? 4 : 0))
-const gram = (x: Tensor) => x.matmul(x.transpose())
-const transposed = (x: HostTensor) =>
+export const regular = (x: Tensor) => x.add(algebra.diagonalMatrix(x.slice(-1, 0, 1).squeeze(-1).multiply(0).add(4)))
+export const regularHost = (x: HostTensor) =>
+  fill(x.shape, (index) => at(x, index) + (index.at(-1) === index.at(-2) ? 4 : 0))
+export const gram = (x: Tensor) => x.matmul(x.transpose())
+export const transposed = (x: HostTensor) =>
   fill([...x.shape.slice(0, -2), x.shape.at(-1)!, x.shape.at(-2)!], (index) =>
     at(x, [...index.slice(0, -2), index.at(-1)!, index.at(-2)!]),
   )

@@ -1,3 +1,4 @@
+import type { Shape } from '../../../graph/shape.ts'
 import { roundHalfEven } from '../../../run/reference/elementwise.ts'
 import { erf } from '../../../run/reference/erf.ts'
 import * as elementwise from '../../../tensor/elementwise.ts'
@@ -5,28 +6,11 @@ import { where } from '../../../tensor/indexing.ts'
 import type { Tensor } from '../../../tensor/tensor.ts'
 import { mapElements } from '../host.ts'
 import { awkwardShapes, everyFormat, floats, integers, numbers, type OpCase, type OpTest } from '../op-test.ts'
+import { specialNumbers } from '../operand.ts'
+import { anyPair, anyShape } from '../shapes.ts'
 import { digamma, erfc, erfInverse, logGamma } from './special-functions.ts'
 
 type Unary = (x: Tensor) => Tensor
-
-/** Numbers that formulas get wrong first. */
-const specials = [
-  Number.NaN,
-  Number.POSITIVE_INFINITY,
-  Number.NEGATIVE_INFINITY,
-  0,
-  -0,
-  1,
-  -1,
-  0.5,
-  -0.5,
-  2 ** -9,
-  -(2 ** -9),
-  80,
-  -80,
-  3,
-  -3,
-]
 
 interface Settings extends Partial<Omit<OpTest, 'op' | 'cases' | 'topic'>> {
   readonly range?: readonly [number, number]
@@ -37,17 +21,19 @@ interface Settings extends Partial<Omit<OpTest, 'op' | 'cases' | 'topic'>> {
 function one(op: string, apply: Unary, value: (x: number) => number, settings: Settings = {}): OpTest {
   const { range = [-2, 2], specials: hasSpecials = true, gradient = true, formats = floats, ...rest } = settings
   const expected: OpCase['expected'] = (x) => mapElements(value, x!)
-  const cases: OpCase[] = awkwardShapes.map((shape) => ({
+  const of = (shape: Shape, specials = false): OpCase => ({
     name: `[${shape}]`,
-    operands: [{ shape, range }],
+    operands: [{ shape, range, specials }],
     apply,
     expected,
-  }))
+  })
+  const cases = awkwardShapes.map((shape) => of(shape))
   if (hasSpecials && formats.includes('f32')) {
-    const operands = [{ shape: [specials.length], values: specials }]
+    const operands = [{ shape: [specialNumbers.length], values: specialNumbers }]
     cases.push({ name: 'special numbers', operands, apply, expected, differentiable: false, formats: floats })
   }
-  return { op, topic: 'elementwise', cases, gradient, formats, ...rest }
+  const property: OpTest['property'] = (choices) => of(anyShape(choices), hasSpecials)
+  return { op, topic: 'elementwise', cases, gradient, formats, property, ...rest }
 }
 
 function two(
@@ -65,30 +51,32 @@ function two(
     ...rest
   } = settings
   const expected: OpCase['expected'] = (a, b) => mapElements(value, a!, b!)
-  const shapes = [
-    ...awkwardShapes.map((shape) => [shape, shape]),
+  const shapes: readonly (readonly [Shape, Shape])[] = [
+    ...awkwardShapes.map((shape) => [shape, shape] as const),
     [
       [3, 1, 5],
       [2, 1],
     ],
     [[4], []],
     [[0, 3], [1]],
-  ] as const
-  const cases: OpCase[] = shapes.map(([a, b]) => ({
+  ]
+  const of = ([a, b]: readonly [Shape, Shape], specials = false): OpCase => ({
     name: `[${a}] and [${b}]`,
     operands: [
-      { shape: a, range },
-      { shape: b, range: right },
+      { shape: a, range, specials },
+      { shape: b, range: right, specials },
     ],
     apply,
     expected,
-  }))
+  })
+  const cases = shapes.map((pair) => of(pair))
   if (hasSpecials && formats.includes('f32')) {
-    const pairs = specials.flatMap((a) => specials.map((b) => [a, b] as const))
+    const pairs = specialNumbers.flatMap((a) => specialNumbers.map((b) => [a, b] as const))
     const operands = [0, 1].map((side) => ({ shape: [pairs.length], values: pairs.map((pair) => pair[side]!) }))
     cases.push({ name: 'special numbers', operands, apply, expected, differentiable: false, formats: floats })
   }
-  return { op, topic: 'elementwise', cases, gradient, formats, ...rest }
+  const property: OpTest['property'] = (choices) => of(anyPair(choices), hasSpecials)
+  return { op, topic: 'elementwise', cases, gradient, formats, property, ...rest }
 }
 
 const steps = 'constant between steps'

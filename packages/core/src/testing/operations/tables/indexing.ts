@@ -9,11 +9,15 @@ function lookup(op: string, cases: readonly OpCase[], settings: Partial<OpTest> 
   return { op, topic: 'indexing', cases, formats: everyFormat, gradient: true, spacings: exact, ...settings }
 }
 
-const indices = (shape: Shape, low: number, high: number): OperandSpec => ({ shape, range: [low, high], dtype: 'i32' })
-const clamp = (i: number, extent: number) => Math.min(Math.max(i, 0), extent - 1)
+export const indices = (shape: Shape, low: number, high: number): OperandSpec => ({
+  shape,
+  range: [low, high],
+  dtype: 'i32',
+})
+export const clamp = (i: number, extent: number) => Math.min(Math.max(i, 0), extent - 1)
 
 /** A copy in which updates are applied one after the other. */
-function updated(
+export function updated(
   base: HostTensor,
   positions: HostTensor,
   updates: HostTensor,
@@ -33,7 +37,7 @@ function updated(
   return result
 }
 
-function alongAxisCase(shape: Shape, count: number, axis: number): OpCase {
+export function alongAxisCase(shape: Shape, count: number, axis: number): OpCase {
   const picked = shape.map((extent, i) => (i === axis ? count : extent))
   return {
     name: `[${shape}] along ${axis}`,

@@ -74,7 +74,7 @@ function bruteForce(equation: string, operands: readonly HostTensor[]): HostTens
   })
 }
 
-function contraction(equation: string, shapes: readonly Shape[], explicit = equation): OpCase {
+export function contraction(equation: string, shapes: readonly Shape[], explicit = equation): OpCase {
   return {
     name: equation,
     operands: shapes.map((shape) => ({ shape })),

@@ -38,7 +38,7 @@ function padded(mode: movement.PadMode, i: number, extent: number): number {
   return k < extent ? k : mode === 'reflect' ? period - k : period - 1 - k
 }
 
-function padCase(mode: movement.PadMode, shape: Shape, amounts: readonly (readonly [number, number])[]): OpCase {
+export function padCase(mode: movement.PadMode, shape: Shape, amounts: readonly (readonly [number, number])[]): OpCase {
   const result = shape.map((extent, axis) => extent + amounts[axis]![0] + amounts[axis]![1])
   return {
     name: `${mode}, [${shape}] by ${amounts.join(' and ')}`,

@@ -19,23 +19,51 @@ function network(op: string, cases: readonly OpCase[], settings: Partial<OpTest>
   return { op, topic: 'neural networks', cases, formats: exactFloats, gradient: true, spacings: rough, ...settings }
 }
 
-/** Stride 2, dilation 1, padding 1, two groups: one of each. */
-const geometry = { stride: 2, padding: 1, groups: 2 }
+interface Geometry {
+  readonly stride: number
+  readonly padding: number
+  readonly dilation: number
+  readonly groups: number
+}
 
 /** Spatial extents that `rank` axes of these cases have. */
 const spatial = (rank: number, extent: number): number[] => new Array<number>(rank).fill(extent)
 
+/** A convolution: shapes of its input `[N, C, ...]`, filter `[K, C / groups, ...]` and output `[N, K, ...]`. */
+export interface Convolution extends Geometry {
+  readonly input: Shape
+  readonly filter: Shape
+  readonly output: Shape
+}
+
+export function convolutionOf(input: Shape, filter: Shape, geometry: Geometry): Convolution {
+  const { stride, padding, dilation } = geometry
+  const positions = input.slice(2).map((extent, axis) => {
+    const reach = (filter[axis + 2]! - 1) * dilation + 1
+    return Math.floor((extent + 2 * padding - reach) / stride) + 1
+  })
+  return { ...geometry, input, filter, output: [input[0]!, filter[0]!, ...positions] }
+}
+
+/** One of each: stride 2, dilation 1, padding 1, two groups. */
+const usual = (rank: number): Convolution =>
+  convolutionOf([2, 4, ...spatial(rank, 5)], [6, 2, ...spatial(rank, 3)], {
+    stride: 2,
+    padding: 1,
+    dilation: 1,
+    groups: 2,
+  })
+
 /** Visits every product of a convolution: input index, filter index and output index, each with batch or channels first. */
 function eachTerm(
-  [input, filter, output]: readonly [Shape, Shape, Shape],
+  { input, filter, output, stride, padding, dilation, groups }: Convolution,
   visit: (input: number[], filter: number[], output: number[]) => void,
 ): void {
-  const { stride, padding, groups } = geometry
   const perGroup = filter[0]! / groups
   for (const to of indicesOf(output)) {
     for (const tap of indicesOf(filter.slice(1))) {
       const [channel, ...offsets] = tap as [number, ...number[]]
-      const position = offsets.map((offset, axis) => to[axis + 2]! * stride + offset - padding)
+      const position = offsets.map((offset, axis) => to[axis + 2]! * stride + offset * dilation - padding)
       if (position.some((i, axis) => i < 0 || i >= input[axis + 2]!)) continue
       const source = Math.floor(to[1]! / perGroup) * filter[1]! + channel
       visit([to[0]!, source, ...position], [to[1]!, ...tap], to)
@@ -43,40 +71,42 @@ function eachTerm(
   }
 }
 
-function convolved(rank: number, apply: (x: Tensor, w: Tensor, options: typeof geometry) => Tensor): OpCase {
-  const shapes = [
-    [2, 4, ...spatial(rank, 5)],
-    [6, 2, ...spatial(rank, 3)],
-    [2, 6, ...spatial(rank, 3)],
-  ] as const
+type Convolve = (x: Tensor, w: Tensor, options: Geometry & { readonly outputPadding?: readonly number[] }) => Tensor
+
+const nameOf = ({ input, filter, stride, padding, dilation, groups }: Convolution) =>
+  `[${input}] with [${filter}], stride ${stride}, padding ${padding}, dilation ${dilation}, ${groups} groups`
+
+export function convolved(convolution: Convolution, apply: Convolve): OpCase {
+  const { input, filter, output, stride, padding, dilation, groups } = convolution
   return {
-    name: `stride 2, padding 1, two groups`,
-    operands: [{ shape: shapes[0] }, { shape: shapes[1] }],
-    apply: (x, w) => apply(x, w, geometry),
+    name: nameOf(convolution),
+    operands: [{ shape: input }, { shape: filter }],
+    apply: (x, w) => apply(x, w, { stride, padding, dilation, groups }),
     expected: (x, w) => {
-      const result = fill(shapes[2], () => 0)
-      eachTerm(shapes, (from, tap, to) => {
-        result.data[flat(shapes[2], to)]! += at(x!, from) * at(w!, tap)
+      const result = fill(output, () => 0)
+      eachTerm(convolution, (from, tap, to) => {
+        result.data[flat(output, to)]! += at(x!, from) * at(w!, tap)
       })
       return result
     },
   }
 }
 
-function transposed(rank: number, apply: (x: Tensor, w: Tensor, options: typeof geometry) => Tensor): OpCase {
-  const shapes = [
-    [2, 4, ...spatial(rank, 5)],
-    [6, 2, ...spatial(rank, 3)],
-    [2, 6, ...spatial(rank, 3)],
-  ] as const
+/** The gradient of a convolution towards its input. */
+export function transposed(convolution: Convolution, apply: Convolve): OpCase {
+  const { input, filter, output, stride, padding, dilation, groups } = convolution
+  const smallest = output
+    .slice(2)
+    .map((extent, axis) => (extent - 1) * stride + (filter[axis + 2]! - 1) * dilation + 1 - 2 * padding)
+  const outputPadding = smallest.map((extent, axis) => input[axis + 2]! - extent)
   return {
-    name: `stride 2, padding 1, two groups`,
-    operands: [{ shape: shapes[2] }, { shape: shapes[1] }],
-    apply: (x, w) => apply(x, w, geometry),
+    name: nameOf(convolution),
+    operands: [{ shape: output }, { shape: filter }],
+    apply: (x, w) => apply(x, w, { stride, padding, dilation, groups, outputPadding }),
     expected: (x, w) => {
-      const result = fill(shapes[0], () => 0)
-      eachTerm(shapes, (from, tap, to) => {
-        result.data[flat(shapes[0], from)]! += at(x!, to) * at(w!, tap)
+      const result = fill(input, () => 0)
+      eachTerm(convolution, (from, tap, to) => {
+        result.data[flat(input, from)]! += at(x!, to) * at(w!, tap)
       })
       return result
     },
@@ -106,41 +136,61 @@ function windows(
 
 type Pool = (x: Tensor, window: number, options: { stride: number; padding: number }) => Tensor
 
-function pooled(rank: number, apply: Pool, value: (elements: readonly number[], whole: number) => number): OpCase {
-  const extents = spatial(rank, 5)
+/** Windows over the spatial axes of a shape `[N, C, ...]`. */
+export interface Windows {
+  readonly shape: Shape
+  readonly window: number
+  readonly stride: number
+  readonly padding: number
+}
+
+const threes = (rank: number): Windows => ({ shape: [2, 2, ...spatial(rank, 5)], window: 3, stride: 2, padding: 1 })
+
+export function pooled(
+  { shape, window, stride, padding }: Windows,
+  apply: Pool,
+  value: (elements: readonly number[], whole: number) => number,
+): OpCase {
+  const positions = shape.slice(2).map((extent) => Math.floor((extent + 2 * padding - window) / stride) + 1)
   return {
-    name: 'windows of 3, stride 2, padding 1',
-    operands: [{ shape: [2, 2, ...extents] }],
-    apply: (x) => apply(x, 3, { stride: 2, padding: 1 }),
-    expected: (x) => windows(x!, spatial(rank, 3), (_, i) => [2 * i - 1, 2 * i + 2], value),
+    name: `[${shape}], windows of ${window}, stride ${stride}, padding ${padding}`,
+    operands: [{ shape }],
+    apply: (x) => apply(x, window, { stride, padding }),
+    expected: (x) => windows(x!, positions, (_, i) => [stride * i - padding, stride * i - padding + window], value),
   }
 }
 
-function adaptive(
-  rank: number,
+export function adaptive(
+  shape: Shape,
+  size: number,
   apply: (x: Tensor, size: number) => Tensor,
   value: (elements: readonly number[]) => number,
 ): OpCase {
+  const range = (axis: number, i: number) => {
+    const extent = shape[axis + 2]!
+    return [Math.floor((extent * i) / size), Math.ceil((extent * (i + 1)) / size)] as const
+  }
   return {
-    name: '5 to 3',
-    operands: [{ shape: [2, 2, ...spatial(rank, 5)] }],
-    apply: (x) => apply(x, 3),
-    expected: (x) =>
-      windows(x!, spatial(rank, 3), (_, i) => [Math.floor((5 * i) / 3), Math.ceil((5 * (i + 1)) / 3)], value),
+    name: `[${shape}] to ${size}`,
+    operands: [{ shape }],
+    apply: (x) => apply(x, size),
+    expected: (x) => windows(x!, spatial(shape.length - 2, size), range, value),
   }
 }
 
-const largest = (elements: readonly number[]) => Math.max(...elements)
-const sum = (elements: readonly number[]) => elements.reduce((total, x) => total + x, 0)
-const mean = (elements: readonly number[]) => sum(elements) / elements.length
-const meanWithPadding = (elements: readonly number[], whole: number) => sum(elements) / whole
+const fives = (rank: number): Shape => [2, 2, ...spatial(rank, 5)]
 
-function softmax(row: readonly number[]): number[] {
+export const largest = (elements: readonly number[]) => Math.max(...elements)
+const sum = (elements: readonly number[]) => elements.reduce((total, x) => total + x, 0)
+export const mean = (elements: readonly number[]) => sum(elements) / elements.length
+export const meanWithPadding = (elements: readonly number[], whole: number) => sum(elements) / whole
+
+export function softmax(row: readonly number[]): number[] {
   const exponentials = row.map((x) => Math.exp(x - largest(row)))
   return exponentials.map((x) => x / sum(exponentials))
 }
 
-function attended(q: HostTensor, k: HostTensor, v: HostTensor, causal: boolean): HostTensor {
+export function attended(q: HostTensor, k: HostTensor, v: HostTensor, causal: boolean): HostTensor {
   const [queries, keys, width] = [q.shape.at(-2)!, k.shape.at(-2)!, q.shape.at(-1)!]
   return fill([...q.shape.slice(0, -1), v.shape.at(-1)!], (index) => {
     const [outer, row, column] = [index.slice(0, -2), index.at(-2)!, index.at(-1)!]
@@ -154,10 +204,10 @@ function attended(q: HostTensor, k: HostTensor, v: HostTensor, causal: boolean):
   })
 }
 
-const interpolated = (x: HostTensor, size: number): HostTensor =>
+export const interpolated = (x: HostTensor, size: number): HostTensor =>
   fill([x.shape[0]!, x.shape[1]!, size, size], ([n, c, ...position]) => {
-    const extent = x.shape[2]!
-    const sides = position.map((i) => {
+    const sides = position.map((i, axis) => {
+      const extent = x.shape[axis + 2]!
       const source = Math.max(((i + 0.5) * extent) / size - 0.5, 0)
       const below = Math.floor(source)
       return [below, Math.min(below + 1, extent - 1), source - below] as const
@@ -213,24 +263,24 @@ export const networkTests: readonly OpTest[] = [
     })),
     { formats: floats },
   ),
-  network('conv1d', [convolved(1, convolution.conv1d)]),
-  network('conv2d', [convolved(2, convolution.conv2d)]),
-  network('conv3d', [convolved(3, convolution.conv3d)]),
-  network('convTranspose1d', [transposed(1, convolution.convTranspose1d)]),
-  network('convTranspose2d', [transposed(2, convolution.convTranspose2d)]),
-  network('convTranspose3d', [transposed(3, convolution.convTranspose3d)]),
-  network('maxPool1d', [pooled(1, pooling.maxPool1d, largest)]),
-  network('maxPool2d', [pooled(2, pooling.maxPool2d, largest)]),
-  network('maxPool3d', [pooled(3, pooling.maxPool3d, largest)]),
-  network('averagePool1d', [pooled(1, pooling.averagePool1d, meanWithPadding)]),
-  network('averagePool2d', [pooled(2, pooling.averagePool2d, meanWithPadding)]),
-  network('averagePool3d', [pooled(3, pooling.averagePool3d, meanWithPadding)]),
-  network('adaptiveMaxPool1d', [adaptive(1, pooling.adaptiveMaxPool1d, largest)]),
-  network('adaptiveMaxPool2d', [adaptive(2, pooling.adaptiveMaxPool2d, largest)]),
-  network('adaptiveMaxPool3d', [adaptive(3, pooling.adaptiveMaxPool3d, largest)]),
-  network('adaptiveAveragePool1d', [adaptive(1, pooling.adaptiveAveragePool1d, mean)]),
-  network('adaptiveAveragePool2d', [adaptive(2, pooling.adaptiveAveragePool2d, mean)]),
-  network('adaptiveAveragePool3d', [adaptive(3, pooling.adaptiveAveragePool3d, mean)]),
+  network('conv1d', [convolved(usual(1), convolution.conv1d)]),
+  network('conv2d', [convolved(usual(2), convolution.conv2d)]),
+  network('conv3d', [convolved(usual(3), convolution.conv3d)]),
+  network('convTranspose1d', [transposed(usual(1), convolution.convTranspose1d)]),
+  network('convTranspose2d', [transposed(usual(2), convolution.convTranspose2d)]),
+  network('convTranspose3d', [transposed(usual(3), convolution.convTranspose3d)]),
+  network('maxPool1d', [pooled(threes(1), pooling.maxPool1d, largest)]),
+  network('maxPool2d', [pooled(threes(2), pooling.maxPool2d, largest)]),
+  network('maxPool3d', [pooled(threes(3), pooling.maxPool3d, largest)]),
+  network('averagePool1d', [pooled(threes(1), pooling.averagePool1d, meanWithPadding)]),
+  network('averagePool2d', [pooled(threes(2), pooling.averagePool2d, meanWithPadding)]),
+  network('averagePool3d', [pooled(threes(3), pooling.averagePool3d, meanWithPadding)]),
+  network('adaptiveMaxPool1d', [adaptive(fives(1), 3, pooling.adaptiveMaxPool1d, largest)]),
+  network('adaptiveMaxPool2d', [adaptive(fives(2), 3, pooling.adaptiveMaxPool2d, largest)]),
+  network('adaptiveMaxPool3d', [adaptive(fives(3), 3, pooling.adaptiveMaxPool3d, largest)]),
+  network('adaptiveAveragePool1d', [adaptive(fives(1), 3, pooling.adaptiveAveragePool1d, mean)]),
+  network('adaptiveAveragePool2d', [adaptive(fives(2), 3, pooling.adaptiveAveragePool2d, mean)]),
+  network('adaptiveAveragePool3d', [adaptive(fives(3), 3, pooling.adaptiveAveragePool3d, mean)]),
   network('resize', [
     {
       name: 'nearest',

@@ -1,9 +1,11 @@
 import type { DType } from '../../../graph/format.ts'
 import type { Axes } from '../../../graph/reductions.ts'
+import type { Shape } from '../../../graph/shape.ts'
 import * as reductions from '../../../tensor/reductions.ts'
 import type { ReduceOptions, Tensor } from '../../../tensor/tensor.ts'
 import { mapRows, reduceElements, withoutAxes } from '../host.ts'
 import { awkwardShapes, everyFormat, filledShapes, floats, numbers, type OpCase, type OpTest } from '../op-test.ts'
+import { anyAxis, anyExtent, anyShape, someAxes } from '../shapes.ts'
 
 type Reduce = (x: Tensor, axes?: Axes, options?: ReduceOptions) => Tensor
 
@@ -23,38 +25,43 @@ function reduction(
   value: (elements: readonly number[]) => number,
   { formats = floats, gradient = true, empty = true, range = [-2, 2], spacings }: Settings = {},
 ): OpTest {
-  const shapes = empty ? awkwardShapes : filledShapes
-  const cases = shapes.flatMap((shape): OpCase[] => {
+  const whole = (shape: Shape): OpCase => {
     const all = shape.map((_, axis) => axis)
-    const choices: readonly (readonly number[])[] = [
-      ...all.map((axis) => [axis]),
-      ...(shape.length === 3
-        ? [
-            [0, 2],
-            [1, 2],
-          ]
-        : []),
-    ]
-    const whole: OpCase = {
+    return {
       name: `[${shape}]`,
       operands: [{ shape, range }],
       apply: (x) => apply(x),
       expected: (x) => withoutAxes(reduceElements(x!, all, value), all),
     }
-    const partial = choices.map(
-      (axes, i): OpCase => ({
-        name: `[${shape}] over ${axes.join(' and ')}`,
-        operands: [{ shape, range }],
-        apply: (x) => apply(x, i % 2 === 0 ? axes : axes.map((axis) => axis - shape.length), { keepDims: i % 2 === 0 }),
-        expected: (x) => {
-          const kept = reduceElements(x!, axes, value)
-          return i % 2 === 0 ? kept : withoutAxes(kept, axes)
-        },
-      }),
-    )
-    return shape.length === 0 ? [whole] : [whole, ...partial]
+  }
+  const partial = (shape: Shape, axes: readonly number[], keepDims: boolean): OpCase => ({
+    name: `[${shape}] over ${axes.join(' and ')}${keepDims ? ', which are kept' : ''}`,
+    operands: [{ shape, range }],
+    apply: (x) => apply(x, keepDims ? axes : axes.map((axis) => axis - shape.length), { keepDims }),
+    expected: (x) => {
+      const kept = reduceElements(x!, axes, value)
+      return keepDims ? kept : withoutAxes(kept, axes)
+    },
   })
-  return { op, topic: 'reductions', cases, formats, gradient, ...(spacings && { spacings }) }
+  const cases = (empty ? awkwardShapes : filledShapes).flatMap((shape): OpCase[] => {
+    if (shape.length === 0) return [whole(shape)]
+    const pairs =
+      shape.length === 3
+        ? [
+            [0, 2],
+            [1, 2],
+          ]
+        : []
+    const choices: readonly (readonly number[])[] = [...shape.map((_, axis) => [axis]), ...pairs]
+    return [whole(shape), ...choices.map((axes, i) => partial(shape, axes, i % 2 === 0))]
+  })
+  const property: OpTest['property'] = (choices) => {
+    const shape = anyShape(choices, { filled: !empty })
+    return choices.integer(0, 3) === 0
+      ? whole(shape)
+      : partial(shape, someAxes(choices, shape), choices.integer(0, 1) === 1)
+  }
+  return { op, topic: 'reductions', cases, formats, gradient, property, ...(spacings && { spacings }) }
 }
 
 const sum = (elements: readonly number[]) => elements.reduce((total, x) => total + x, 0)
@@ -66,22 +73,21 @@ function position(
   apply: (x: Tensor, axis: number) => Tensor,
   best: (row: readonly number[]) => number,
 ): OpTest {
-  const cases = filledShapes
-    .filter((shape) => shape.length > 0)
-    .flatMap((shape) =>
-      shape.map(
-        (_, axis): OpCase => ({
-          name: `[${shape}] over ${axis}`,
-          operands: [{ shape, range: [-3, 3] }],
-          apply: (x) => apply(x, axis),
-          expected: (x) =>
-            withoutAxes(
-              mapRows(x!, axis, (row) => [row.indexOf(best(row))]),
-              [axis],
-            ),
-        }),
+  const of = (shape: Shape, axis: number): OpCase => ({
+    name: `[${shape}] over ${axis}`,
+    operands: [{ shape, range: [-3, 3] }],
+    apply: (x) => apply(x, axis),
+    expected: (x) =>
+      withoutAxes(
+        mapRows(x!, axis, (row) => [row.indexOf(best(row))]),
+        [axis],
       ),
-    )
+  })
+  const cases = filledShapes.flatMap((shape) => shape.map((_, axis) => of(shape, axis)))
+  const property: OpTest['property'] = (choices) => {
+    const shape = anyShape(choices, { least: 1, filled: true })
+    return of(shape, anyAxis(choices, shape))
+  }
   const withNaN: OpCase = {
     name: 'the first NaN',
     operands: [{ shape: [5], values: [1, 9, Number.NaN, -3, Number.NaN] }],
@@ -89,7 +95,7 @@ function position(
     apply: (x) => apply(x, 0),
     expected: () => ({ shape: [], data: Float64Array.of(2) }),
   }
-  return { op, topic: 'reductions', cases: [...cases, withNaN], formats: numbers, gradient: 'an index' }
+  return { op, topic: 'reductions', cases: [...cases, withNaN], formats: numbers, gradient: 'an index', property }
 }
 
 /** With a correction of 1, so more than one element is needed. */
@@ -99,7 +105,7 @@ function unbiased(
   then: (variance: number) => number,
 ): OpTest {
   const value = (elements: readonly number[]) => then(sum(squares(elements)) / (elements.length - 1))
-  const cases = [[7], [3, 5], [2, 3, 17]].map((shape): OpCase => {
+  const of = (shape: Shape): OpCase => {
     const axes = [shape.length - 1]
     return {
       name: `[${shape}]`,
@@ -107,8 +113,11 @@ function unbiased(
       apply: (x) => apply(x, axes, { correction: 1 }),
       expected: (x) => withoutAxes(reduceElements(x!, axes, value), axes),
     }
-  })
-  return { op, topic: 'reductions', cases, formats: floats, gradient: true, spacings: rough }
+  }
+  const cases = [[7], [3, 5], [2, 3, 17]].map(of)
+  const property: OpTest['property'] = (choices) =>
+    of([...anyShape(choices, { most: 2, elements: 60 }), 1 + anyExtent(choices, 33)])
+  return { op, topic: 'reductions', cases, formats: floats, gradient: true, spacings: rough, property }
 }
 
 const rough = { relative: 64, absolute: 64 }

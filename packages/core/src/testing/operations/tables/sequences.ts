@@ -5,6 +5,7 @@ import * as sorting from '../../../tensor/sorting.ts'
 import type { Tensor } from '../../../tensor/tensor.ts'
 import { fill, type HostTensor, mapRows } from '../host.ts'
 import { awkwardShapes, everyFormat, filledShapes, floats, numbers, type OpCase, type OpTest } from '../op-test.ts'
+import { anyAxis, anyShape } from '../shapes.ts'
 
 /** Ops along an axis: cumulative ones and those that order. */
 
@@ -14,6 +15,8 @@ interface Settings {
   readonly range?: readonly [number, number]
   readonly spacings?: OpTest['spacings']
   readonly shapes?: readonly Shape[]
+  /** Drawn shapes have at least one element. */
+  readonly filled?: boolean
 }
 
 function alongAxes(
@@ -21,19 +24,27 @@ function alongAxes(
   topic: string,
   apply: (x: Tensor, axis: number) => Tensor,
   value: (row: readonly number[]) => readonly number[],
-  { formats = numbers, gradient = true, range = [-3, 3], spacings, shapes = awkwardShapes }: Settings = {},
+  {
+    formats = numbers,
+    gradient = true,
+    range = [-3, 3],
+    spacings,
+    shapes = awkwardShapes,
+    filled = false,
+  }: Settings = {},
 ): OpTest {
-  const cases = shapes.flatMap((shape) =>
-    shape.map(
-      (_, axis): OpCase => ({
-        name: `[${shape}] along ${axis}`,
-        operands: [{ shape, range }],
-        apply: (x) => apply(x, axis),
-        expected: (x) => mapRows(x!, axis, value),
-      }),
-    ),
-  )
-  return { op, topic, cases, formats, gradient, ...(spacings && { spacings }) }
+  const of = (shape: Shape, axis: number): OpCase => ({
+    name: `[${shape}] along ${axis}`,
+    operands: [{ shape, range }],
+    apply: (x) => apply(x, axis),
+    expected: (x) => mapRows(x!, axis, value),
+  })
+  const cases = shapes.flatMap((shape) => shape.map((_, axis) => of(shape, axis)))
+  const property: OpTest['property'] = (choices) => {
+    const shape = anyShape(choices, { least: 1, most: 3, filled, elements: 300 })
+    return of(shape, anyAxis(choices, shape))
+  }
+  return { op, topic, cases, formats, gradient, property, ...(spacings && { spacings }) }
 }
 
 function running(combine: (a: number, b: number) => number, start: number) {
@@ -84,15 +95,18 @@ const argSort = alongAxes('argSort', 'sorting', (x, axis) => sorting.argSort(x, 
   gradient: 'positions',
 })
 
-const quantileOf = (share: number) => (row: readonly number[]) => {
+export const quantileOf = (share: number) => (row: readonly number[]) => {
   const sorted = inOrder(order)(row)
   const position = share * (row.length - 1)
   const below = Math.floor(position)
   return [sorted[below]! + (position - below) * ((sorted[below + 1] ?? sorted[below]!) - sorted[below]!)]
 }
-const flattened = (x: HostTensor, axis: number): HostTensor => ({ ...x, shape: x.shape.filter((_, i) => i !== axis) })
+export const flattened = (x: HostTensor, axis: number): HostTensor => ({
+  ...x,
+  shape: x.shape.filter((_, i) => i !== axis),
+})
 
-function search(side: 'left' | 'right', sorted: Shape, values: Shape): OpCase {
+export function search(side: 'left' | 'right', sorted: Shape, values: Shape): OpCase {
   return {
     name: `${side}, [${values}] in [${sorted}]`,
     operands: [{ shape: sorted }, { shape: values, range: [-3, 3] }],
@@ -111,11 +125,21 @@ function search(side: 'left' | 'right', sorted: Shape, values: Shape): OpCase {
   }
 }
 
-const distinct = (x: HostTensor) => [...new Set(x.data)].sort((a, b) => a - b)
+export const distinct = (x: HostTensor) => [...new Set(x.data)].sort((a, b) => a - b)
 const integersOf = (shape: Shape) => [{ shape, range: [-3, 3] as const }]
-const listed = (values: readonly number[]): HostTensor => ({ shape: [values.length], data: Float64Array.from(values) })
-const padded = (values: readonly number[], size: number, rest: number) =>
+export const listed = (values: readonly number[]): HostTensor => ({
+  shape: [values.length],
+  data: Float64Array.from(values),
+})
+export const padded = (values: readonly number[], size: number, rest: number) =>
   listed(Array.from({ length: size }, (_, i) => values[i] ?? rest))
+
+const productOf = (values: readonly number[]): OpCase => ({
+  name: `of ${values}`,
+  operands: [{ shape: [values.length], values }],
+  apply: (x) => cumulative.cumulativeProduct(x),
+  expected: (x) => mapRows(x!, 0, multiply),
+})
 
 export const sequenceTests: readonly OpTest[] = [
   alongAxes('cumulativeSum', 'cumulative', (x, axis) => cumulative.cumulativeSum(x, axis), add, { spacings: rough }),
@@ -150,14 +174,9 @@ export const sequenceTests: readonly OpTest[] = [
     topic: 'cumulative',
     formats: ['f32', 'f64'],
     gradient: true,
-    cases: [
-      {
-        name: 'zeros',
-        operands: [{ shape: [6], values: [1.5, 0, -2, 0.5, 0, 3] }],
-        apply: (x) => cumulative.cumulativeProduct(x),
-        expected: (x) => mapRows(x!, 0, multiply),
-      },
-    ],
+    cases: [productOf([1.5, 0, -2, 0.5, 0, 3])],
+    property: (choices) =>
+      productOf(Array.from({ length: choices.integer(0, 9) }, () => choices.pick([1.5, 0, -2, 0.5]))),
   },
   alongAxes(
     'cumulativeMaximum',
@@ -197,6 +216,7 @@ export const sequenceTests: readonly OpTest[] = [
     (row) => inOrder(reverseOrder)(row).slice(0, 2),
     {
       shapes: filledShapes.filter((shape) => shape.length < 3 && shape[0] !== 133),
+      filled: true,
     },
   ),
   alongAxes(
@@ -204,7 +224,11 @@ export const sequenceTests: readonly OpTest[] = [
     'sorting',
     (x, axis) => sorting.topK(x, 1, axis, { largest: false }).indices,
     (row) => order(row).slice(0, 1),
-    { shapes: filledShapes.filter((shape) => shape.length < 3 && shape[0] !== 133), gradient: 'positions' },
+    {
+      shapes: filledShapes.filter((shape) => shape.length < 3 && shape[0] !== 133),
+      filled: true,
+      gradient: 'positions',
+    },
   ),
   {
     op: 'quantile',
