@@ -1,15 +1,34 @@
-import { opTests, testOp } from '@tessera/core/testing'
-import { describe, it } from 'vitest'
+import { collectCoverage, opTests, testOp } from '@tessera/core/testing'
+import { describe, expect, it } from 'vitest'
 import { softwareAdapters } from './testing/adapters.ts'
 
-// Thousands of shaders: continuous integration tests a part of the ops, TESSERA_ALL_OPS=1 all of them in all formats.
-const isWhole = process.env.TESSERA_ALL_OPS !== undefined
-const ops = isWhole ? opTests : opTests.filter((_, i) => i % 20 === 0)
-const formats = isWhole
-  ? (['f32', 'i32', 'u32', 'i8', 'u8', 'bool', 'f16', 'bf16'] as const)
-  : (['f32', 'i32'] as const)
+// Software adapters take tens of milliseconds for a shader: continuous integration tests one case of each op and format, TESSERA_ALL_OPS=1 all.
+const extent = process.env.TESSERA_ALL_OPS === undefined ? 'one' : 'all'
+const formats = ['f32', 'i32', 'u32', 'i8', 'u8', 'bool', 'f16', 'bf16'] as const
 
 for (const { name, plugin, isExpected } of softwareAdapters) {
-  if (!isExpected || (name !== 'SwiftShader' && !isWhole)) continue
-  describe(`ops on ${name}`, () => testOp({ ops, use: [plugin], run: { describe, it }, formats }))
+  if (!isExpected || (name !== 'SwiftShader' && extent === 'one')) continue
+  const coverage = collectCoverage({
+    backend: 'webgpu',
+    suite: `one case of each op and format, on ${name} in Node`,
+    gaps: {
+      f64: 'WebGPU has no f64',
+      'vmap gradient second gradient':
+        'graphs of the same ops; `TESSERA_ALL_OPS=1` tests them on a software adapter in minutes',
+    },
+  })
+  describe(`ops on ${name}`, () =>
+    testOp({
+      ops: opTests,
+      use: [plugin],
+      run: { describe, it },
+      formats,
+      extent,
+      denormals: false,
+      onCovered: coverage.add,
+    }))
+  if (extent === 'one')
+    it('covers what is published', async () => {
+      await expect(coverage.format()).toMatchFileSnapshot('../../../docs/coverage/webgpu.json')
+    })
 }

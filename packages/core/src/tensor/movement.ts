@@ -162,19 +162,21 @@ function padAxis(x: Tensor, axis: number, low: number, high: number, mode: Exclu
       x.slice(axis, position, position + 1).expand(x.shape.map((size, i) => (i === axis ? count : size)))
     return concatenate([edge(0, low), x, edge(extent - 1, high)], axis)
   }
-  // One round adds at most a whole neighbour; larger amounts take several.
+  if (mode === 'circular') {
+    const rounds = 1 + Math.floor(low / extent) + Math.floor(high / extent)
+    const [first, last] = [x.slice(axis, extent - (low % extent)), x.slice(axis, 0, high % extent)]
+    return concatenate([first, ...new Array<Tensor>(rounds).fill(x), last], axis)
+  }
+  // One round adds at most a whole mirror image; larger amounts take several.
   const step = mode === 'reflect' ? extent - 1 : extent
   const [before, after] = [Math.min(low, step), Math.min(high, step)]
   const mirrored = (part: Tensor) => new Tensor(flip(part.node, axis))
   const offset = mode === 'reflect' ? 1 : 0
-  const parts =
-    mode === 'circular'
-      ? [x.slice(axis, extent - before), x, x.slice(axis, 0, after)]
-      : [
-          mirrored(x.slice(axis, offset, offset + before)),
-          x,
-          mirrored(x.slice(axis, extent - offset - after, extent - offset)),
-        ]
+  const parts = [
+    mirrored(x.slice(axis, offset, offset + before)),
+    x,
+    mirrored(x.slice(axis, extent - offset - after, extent - offset)),
+  ]
   const wider = concatenate(parts, axis)
   return padAxis(wider, axis, low - before, high - after, mode)
 }

@@ -10,6 +10,13 @@ export {
   convolutionEpilogues,
 } from './convolution-calls.ts'
 export { checkGradient, type GradientCheck } from './gradient.ts'
+export type { Choices } from './operations/choices.ts'
+export {
+  type CoverageCollector,
+  type CoverageRecord,
+  collectCoverage,
+  type OpCoverage,
+} from './operations/coverage.ts'
 export {
   at,
   fill,

@@ -358,7 +358,8 @@ function chooseALayout({ m, n, layouts: { a } }: Problem, kc: number): number {
 
 /** B is read in place if its rows are contiguous and either few rows of A use it or it is small. */
 function canReadB({ m, layouts: { b } }: Problem, tuning: MatmulTuning, kc: number): boolean {
-  if (b.columnStride !== 1 || b.format !== 'f32') return false
+  // To tiles a step of 0 between rows says that B is packed, so one row that is repeated has to be.
+  if (b.columnStride !== 1 || b.rowStride === 0 || b.format !== 'f32') return false
   return m <= 2 * tuning.rows || 4 * kc * b.rowStride <= smallBytes
 }
 

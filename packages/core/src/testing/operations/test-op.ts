@@ -3,21 +3,11 @@ import type { Plugin } from '../../plugin/contract.ts'
 import { createRuntime, type Runtime } from '../../run/runtime.ts'
 import type { TestRunner } from '../context.ts'
 import { createRandom, type Random, seedFor } from '../random.ts'
+import type { OpCoverage } from './coverage.ts'
 import { checkGradients, checkSecondGradients } from './differences.ts'
 import type { OpTest } from './op-test.ts'
 import { checkProperty } from './property.ts'
 import { checkBatches, checkValues, type Trial } from './values.ts'
-
-/** What passed: one op in one format. */
-export interface OpCoverage {
-  readonly op: string
-  readonly format: DType
-  readonly check: 'values' | 'vmap' | 'gradient' | 'second gradient'
-  /** Cases of the table. */
-  readonly cases: number
-  /** Cases of random shapes, layouts and contents. */
-  readonly drawn: number
-}
 
 export interface OpTestOptions {
   readonly ops: readonly OpTest[]
@@ -30,7 +20,7 @@ export interface OpTestOptions {
   readonly fuse?: boolean
   /** `values` leaves out `vmap` and gradients, `one` also all but one case for each op and format. */
   readonly extent?: 'all' | 'values' | 'one'
-  /** How many cases of random shapes, layouts and contents each op gets in its first format; others get a third. 8 by default. */
+  /** How many cases of random shapes, layouts and contents each op gets in its first format; others get a third. 6 by default. */
   readonly drawn?: number
   /** Numbers below 2^-126 are kept, not flushed to zero. True by default. */
   readonly denormals?: boolean
@@ -91,7 +81,7 @@ interface Check {
 }
 
 function checksOf(op: OpTest, formats: readonly DType[], options: OpTestOptions): Check[] {
-  const { extent = 'all', fuse = true, drawn = 8, denormals = true } = options
+  const { extent = 'all', fuse = true, drawn = 6, denormals = true } = options
   const first = formats[0]!
   const share = (format: DType) => (format === first ? drawn : Math.ceil(drawn / 3))
   const of = (format: DType) => (trial: Trial) => trial.test.formats?.includes(format) ?? true

@@ -155,6 +155,33 @@ export function matmulSuite(context: SuiteContext): void {
       )
     })
 
+    context.it('one row or one column repeated, on either side', async (random) => {
+      const builder = new ProgramBuilder()
+      const inputs: Float32Array[] = []
+      const given = (shape: Shape, whole: Shape): Operand => {
+        inputs.push(normals(random, shape[0]! * shape[1]!))
+        return withView(builder.input('f32', shape), (view) => broadcastView(view, whole))
+      }
+      for (const [m, k, n] of [
+        [1, 5, 1],
+        [7, 9, 3],
+        [33, 300, 21],
+      ] as const) {
+        const [left, right]: [Shape, Shape] = [
+          [m, k],
+          [k, n],
+        ]
+        for (const [a, b] of [
+          [left, [1, n]],
+          [left, [k, 1]],
+          [[1, k], right],
+          [[m, 1], right],
+        ] as const)
+          builder.call('matmul', {}, [given(a, left), given(b, right)], [builder.output('f32', [m, n])])
+      }
+      await context.check('repeated', builder, inputs, accumulated(1, 18))
+    })
+
     const takes = (name: DType) => context.formats.includes(name) && context.products.includes(name)
     for (const dtype of (['f16', 'bf16', 'f64'] as const).filter(takes)) {
       context.it(`matrices of ${dtype}`, async (random) => {

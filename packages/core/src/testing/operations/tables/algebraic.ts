@@ -1,4 +1,4 @@
-import type { Shape } from '../../../graph/shape.ts'
+import { broadcastShapes, type Shape } from '../../../graph/shape.ts'
 import type { Tensor } from '../../../tensor/tensor.ts'
 import { at, fill, type HostTensor, reshaped } from '../host.ts'
 import { floats, type OpCase, type OpTest } from '../op-test.ts'
@@ -33,11 +33,8 @@ export function two(
 export function product(a: HostTensor, b: HostTensor): HostTensor {
   const left = a.shape.length === 1 ? reshaped(a, [1, ...a.shape]) : a
   const right = b.shape.length === 1 ? reshaped(b, [...b.shape, 1]) : b
-  const batch = [left.shape.slice(0, -2), right.shape.slice(0, -2)] as const
-  const rank = Math.max(batch[0].length, batch[1].length)
-  const extents = Array.from({ length: rank }, (_, i) =>
-    Math.max(...batch.map((shape) => shape[shape.length - rank + i] ?? 1)),
-  )
+  const extents = broadcastShapes('reference', left.shape.slice(0, -2), right.shape.slice(0, -2))
+  const rank = extents.length
   const inner = left.shape.at(-1)!
   const whole = fill([...extents, left.shape.at(-2)!, right.shape.at(-1)!], (index) => {
     const [outer, row, column] = [index.slice(0, -2), index.at(-2)!, index.at(-1)!]
