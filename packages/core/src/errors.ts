@@ -1,5 +1,10 @@
 import { startAtCaller } from './stack.ts'
 
+export interface TesseraErrorOptions extends ErrorOptions {
+  /** An error that was made where the mistake is: its place and its stack are reported. Without it, those of the constructor's caller. */
+  readonly place?: Error | undefined
+}
+
 /**
  * The base class of every error that Tessera raises on purpose. `message` says what failed, with the values, then the
  * cure; `code` is stable across versions, so programs can react to it.
@@ -23,10 +28,10 @@ export class TesseraError extends Error {
     TesseraError.prototype.name = 'TesseraError'
   }
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options?: TesseraErrorOptions) {
     super(message, options)
     this.code = code
-    this.at = startAtCaller(this)
+    this.at = startAtCaller(this, options?.place)
   }
 }
 

@@ -103,13 +103,20 @@ export {
 export type { NestedArray } from './tensor/create.ts'
 export { eye, full, linspace, ones, onesLike, range, tensor, triangle, zeros, zerosLike } from './tensor/create.ts'
 export type { CumulativeOptions } from './tensor/cumulative.ts'
-export { cumulativeMaximum, cumulativeMinimum, cumulativeProduct, cumulativeSum } from './tensor/cumulative.ts'
+export {
+  cumulativeLogSumExp,
+  cumulativeMaximum,
+  cumulativeMinimum,
+  cumulativeProduct,
+  cumulativeSum,
+} from './tensor/cumulative.ts'
 export {
   cholesky,
   determinant,
   inverse,
   leastSquares,
   logDeterminant,
+  pseudoInverse,
   qr,
   solve,
   svd,
@@ -164,9 +171,11 @@ export {
   logicalNot,
   logicalOr,
   logicalXor,
+  logit,
   modulo,
   replaceNonFinite,
   rsqrt,
+  sinc,
   sinh,
   tan,
   truncate,
@@ -233,6 +242,8 @@ export {
   unstack,
 } from './tensor/movement.ts'
 export { layerNorm } from './tensor/normalization.ts'
+export type { PatchOptions } from './tensor/patches.ts'
+export { fold, pixelShuffle, pixelUnshuffle, unfold } from './tensor/patches.ts'
 export type { PolicyRewrite, PolicyState, ProgramPolicy } from './tensor/policy.ts'
 export type { AveragePoolOptions, MaxPoolOptions } from './tensor/pooling.ts'
 export {
@@ -265,6 +276,8 @@ export type { VarianceOptions } from './tensor/reductions.ts'
 export { all, any, countNonZero, logSumExp, norm, standardDeviation, varianceOf } from './tensor/reductions.ts'
 export type { ResizeOptions } from './tensor/resize.ts'
 export { resize } from './tensor/resize.ts'
+export type { GridSampleOptions } from './tensor/sampling.ts'
+export { affineGrid, gridSample } from './tensor/sampling.ts'
 export type { Scope } from './tensor/scope.ts'
 export { scope } from './tensor/scope.ts'
 export type { SortOptions } from './tensor/sorting.ts'
@@ -279,6 +292,20 @@ export {
   topK,
   unique,
 } from './tensor/sorting.ts'
+export {
+  correlation,
+  covariance,
+  difference,
+  histogram,
+  interpolate,
+  isIn,
+  nanMaximum,
+  nanMean,
+  nanMinimum,
+  nanSum,
+  nanVariance,
+  trapezoid,
+} from './tensor/statistics.ts'
 export type { ReduceOptions, TensorLike } from './tensor/tensor.ts'
 export { Tensor } from './tensor/tensor.ts'
 export type { Gradients } from './tensor/transforms.ts'

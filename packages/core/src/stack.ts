@@ -20,24 +20,36 @@ const isInside = (frame: string): boolean => ['src/', 'dist/'].some((part) => fr
 /** The deepest chain of calls inside this package, and some of the caller's. */
 const frames = 64
 
+const host = Error as { stackTraceLimit?: number; captureStackTrace?(target: object): void }
+
+/** Runs with stacks that are deep enough to reach the caller; they are written out only when somebody reads them. */
+function withDeepStacks<Result>(body: () => Result): Result {
+  const limit = host.stackTraceLimit
+  if (limit === undefined || limit <= 0) return body()
+  host.stackTraceLimit = frames
+  const result = body()
+  host.stackTraceLimit = limit
+  return result
+}
+
+/** Remembers where this is called. */
+export const rememberPlace = (): Error => withDeepStacks(() => new Error())
+
 /**
  * Cuts the frames of this package off the top of an error's stack. Gives the place of the first other one, `file:line:column`, where the
  * stack tells.
+ *
+ * @param place where the mistake was made, if not here
  */
-export function startAtCaller(error: Error): string | undefined {
+export function startAtCaller(error: Error, place?: Error): string | undefined {
   if (!folder) return undefined
-  const host = Error as { stackTraceLimit?: number; captureStackTrace?(target: object): void }
-  const limit = host.stackTraceLimit
-  if (host.captureStackTrace && limit !== undefined && limit > 0) {
-    host.stackTraceLimit = frames
-    host.captureStackTrace(error)
-    host.stackTraceLimit = limit
-  }
-  const lines = (error.stack ?? '').split('\n')
+  if (!place && host.captureStackTrace) withDeepStacks(() => host.captureStackTrace!(error))
+  const lines = (place ?? error).stack?.split('\n') ?? []
   // V8 puts name and message in front of the frames.
   const first = lines.findIndex((line) => /^\s+at |@.+:\d+:\d+$/.test(line))
   const caller = first < 0 ? -1 : lines.findIndex((line, i) => i >= first && !isOwn(line))
   if (caller < 0) return undefined
-  error.stack = [...lines.slice(0, first), ...lines.slice(caller, caller + (limit ?? frames))].join('\n')
+  const head = place ? [`${error.name}: ${error.message}`] : lines.slice(0, first)
+  error.stack = [...head, ...lines.slice(caller, caller + (host.stackTraceLimit ?? frames))].join('\n')
   return /((?:[a-z]+:\/\/)?\/[^()]*:\d+:\d+|[^\s()@]+:\d+:\d+)\)?$/.exec(lines[caller]!)?.[1]
 }

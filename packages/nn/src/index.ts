@@ -29,8 +29,10 @@ export {
 export { allFinite, LossScale, type LossScaleOptions } from './loss-scaling/loss-scale.ts'
 export { scaledGradient } from './loss-scaling/scaled-gradient.ts'
 export { type CrossEntropyOptions, crossEntropy } from './losses/cross-entropy.ts'
+export { type CtcOptions, ctcLoss } from './losses/ctc.ts'
 export { fromLogitLaplace, klDivergence, klToUniform, logitLaplaceLoss, toLogitLaplace } from './losses/divergences.ts'
-export { type HingeOptions, hingeLoss, multiclassHingeLoss, tripletLoss } from './losses/margins.ts'
+export { gaussianLoss, poissonLoss } from './losses/likelihood.ts'
+export { type HingeOptions, hingeLoss, multiclassHingeLoss, rankingLoss, tripletLoss } from './losses/margins.ts'
 export type { Reduction } from './losses/reduction.ts'
 export {
   type BinaryCrossEntropyOptions,
@@ -49,6 +51,7 @@ export {
   cosineLoss,
   cosineSimilarity,
   normalizeLength,
+  pairwiseDistance,
 } from './losses/similarity.ts'
 export {
   type AccuracyOptions,

@@ -89,7 +89,9 @@ function pairs(record: CoverageRecord): number {
 
 function gapList(records: ReadonlyMap<string, CoverageRecord>): string[] {
   const lines = [...records].flatMap(([name, { gaps }]) =>
-    Object.entries(gaps).map(([names, reason]) => `- \`${name}\` leaves out ${names.split(' ').join(', ')}: ${reason}.`),
+    Object.entries(gaps).map(
+      ([names, reason]) => `- \`${name}\` leaves out ${names.split(' ').join(', ')}: ${reason}.`,
+    ),
   )
   return [...lines, '']
 }
@@ -131,11 +133,12 @@ that a record cannot claim what did not run.
 `
 
 /** The text of the page. `records` are in the order of the table of suites; those named in `columns` have a column of their own. */
-export function coveragePage(records: ReadonlyMap<string, CoverageRecord>): string {
+export function coveragePage(records: ReadonlyMap<string, CoverageRecord>, absent: readonly string[]): string {
   const columns = new Map([...records].filter(([name, { backend }]) => name === backend))
   const tested = new Set(opTests.map(({ op }) => nameOf(op))).size
   const drawn = [...records.values()].reduce(
-    (sum, record) => sum + checkNames.reduce((part, check) => part + countOf(record, check, (covered) => covered.drawn), 0),
+    (sum, record) =>
+      sum + checkNames.reduce((part, check) => part + countOf(record, check, (covered) => covered.drawn), 0),
     0,
   )
   const combinations = [...columns.values()].reduce((sum, record) => sum + pairs(record), 0)
@@ -156,6 +159,7 @@ export function coveragePage(records: ReadonlyMap<string, CoverageRecord>): stri
     '|---|---|',
     ...others.map(([name, reason]) => `| \`${name}\` | ${reason} |`),
     '',
+    ...absent,
     `${tested} ops with ${cases} cases in tables; ${combinations} combinations of op, format and backend; ${drawn} drawn cases.`,
     '',
   ].join('\n')

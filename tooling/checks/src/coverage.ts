@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as core from '@tessera/core'
 import { type CoverageRecord, opTests, untestedOps } from '@tessera/core/testing'
+import * as nn from '@tessera/nn'
+import { absentFunctions, danglingNames } from './coverage-absent.ts'
 import { coveragePage, nameOf, silentHoles } from './coverage-page.ts'
 import type { CheckOptions, Findings } from './report.ts'
 import { root } from './workspace.ts'
@@ -53,12 +55,13 @@ function untested(): string[] {
 export function checkCoverage({ update }: CheckOptions): Findings {
   const file = join(root, page)
   const records = readRecords()
-  const text = coveragePage(records)
+  const text = coveragePage(records, absentFunctions())
   if (update) writeFileSync(file, text)
   const isCurrent = update || (existsSync(file) && readFileSync(file, 'utf8') === text)
   return {
     errors: [
       ...untested(),
+      ...danglingNames(new Set([...offered(), ...Object.keys(nn)])),
       ...[...records].flatMap(([name, record]) => silentHoles(name, record)),
       ...(isCurrent ? [] : [`${page}: is not current; ${cure}`]),
     ],

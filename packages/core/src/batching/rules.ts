@@ -129,31 +129,36 @@ const matmulRule: Rule<'matmul'> = ({ inputs, batched, spread }) => {
 }
 
 /** Batching rules of the primitives. The type lists every primitive: one without a rule does not compile. */
-export const batchRules: { readonly [Op in PrimitiveName]: Rule<Op> } = {
-  ...(forAll(unaryNames, pointwise) as { [Op in UnaryName]: Rule<Op> }),
-  ...(forAll(binaryNames, pointwise) as { [Op in BinaryName]: Rule<Op> }),
-  ...(forAll(reduceNames, reduction) as { [Op in ReduceName]: Rule<Op> }),
-  leaf: never,
-  constant: never,
-  iota: never,
-  output: never,
-  where: pointwise('where'),
-  cast: pointwise('cast'),
-  bitcast: pointwise('bitcast'),
-  stopGradient: pointwise('stopGradient'),
-  barrier: pointwise('barrier'),
-  reshape: ({ inputs, size, attributes }) => reshape(inputs[0]!, [size, ...attributes.shape]),
-  permute: ({ inputs, attributes }) => permute(inputs[0]!, [0, ...attributes.axes.map((axis) => axis + 1)]),
-  broadcast: ({ inputs, size, attributes }) => broadcastTo(inputs[0]!, [size, ...attributes.shape]),
-  slice: ({ inputs, size, attributes: { starts, shape, steps } }) =>
-    slice(inputs[0]!, [0, ...starts], [size, ...shape], [1, ...steps]),
-  pad: ({ inputs, attributes: { low, high, value } }) => pad(inputs[0]!, [0, ...low], [0, ...high], value),
-  concatenate: ({ inputs, spread, attributes: { axis } }) =>
-    concatenate(
-      inputs.map((_, i) => spread(i)),
-      axis + 1,
-    ),
-  matmul: matmulRule,
-  gather: gatherRule,
-  scatter: scatterRule,
+export const batchRules = /* @__PURE__ */ makeBatchRules()
+
+// A function, so that bundles without `vmap` leave the table out.
+function makeBatchRules(): { readonly [Op in PrimitiveName]: Rule<Op> } {
+  return {
+    ...(forAll(unaryNames, pointwise) as { [Op in UnaryName]: Rule<Op> }),
+    ...(forAll(binaryNames, pointwise) as { [Op in BinaryName]: Rule<Op> }),
+    ...(forAll(reduceNames, reduction) as { [Op in ReduceName]: Rule<Op> }),
+    leaf: never,
+    constant: never,
+    iota: never,
+    output: never,
+    where: pointwise('where'),
+    cast: pointwise('cast'),
+    bitcast: pointwise('bitcast'),
+    stopGradient: pointwise('stopGradient'),
+    barrier: pointwise('barrier'),
+    reshape: ({ inputs, size, attributes }) => reshape(inputs[0]!, [size, ...attributes.shape]),
+    permute: ({ inputs, attributes }) => permute(inputs[0]!, [0, ...attributes.axes.map((axis) => axis + 1)]),
+    broadcast: ({ inputs, size, attributes }) => broadcastTo(inputs[0]!, [size, ...attributes.shape]),
+    slice: ({ inputs, size, attributes: { starts, shape, steps } }) =>
+      slice(inputs[0]!, [0, ...starts], [size, ...shape], [1, ...steps]),
+    pad: ({ inputs, attributes: { low, high, value } }) => pad(inputs[0]!, [0, ...low], [0, ...high], value),
+    concatenate: ({ inputs, spread, attributes: { axis } }) =>
+      concatenate(
+        inputs.map((_, i) => spread(i)),
+        axis + 1,
+      ),
+    matmul: matmulRule,
+    gather: gatherRule,
+    scatter: scatterRule,
+  }
 }

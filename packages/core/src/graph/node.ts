@@ -1,6 +1,7 @@
 import type { OpDefinition } from '../plugin/contract.ts'
 import type { DType } from './format.ts'
 import type { OpAttributes, OpName } from './operations.ts'
+import { notePlace } from './places.ts'
 import { formatShape, type Shape } from './shape.ts'
 
 /** Shape and number format of a tensor. */
@@ -43,7 +44,7 @@ export function createNode<Op extends OpName>(
 ): Node<Op> {
   const outputs = definition.shape(inputs, attributes)
   const first = outputs[0]!
-  return {
+  const node: Node<Op> = {
     id: nextId++,
     op: definition.op,
     definition,
@@ -54,6 +55,8 @@ export function createNode<Op extends OpName>(
     dtype: first.dtype,
     value: undefined,
   }
+  notePlace(node)
+  return node
 }
 
 /** A new leaf of the same shape and format, without checks: every run of a program makes one for each of its outputs. */

@@ -1,5 +1,6 @@
 import { attributesKey } from './attributes.ts'
 import { createNode, formatSpec, type Node, type TensorSpec, topologicalOrder } from './node.ts'
+import { keepPlace } from './places.ts'
 
 /**
  * A function as a graph, for ops that apply one: `checkpoint`, `scan`, `cond`, `whileLoop`. It is closed: its only leaves are its
@@ -42,7 +43,9 @@ export function substitute(outputs: readonly Node[], replacements: ReadonlyMap<N
   for (const node of topologicalOrder(outputs, replaced)) {
     const inputs = node.inputs.map((input) => replaced.get(input)!)
     const changed = inputs.some((input, i) => input !== node.inputs[i])
-    replaced.set(node, changed ? createNode(node.definition, inputs, node.attributes) : node)
+    const replacement = changed ? createNode(node.definition, inputs, node.attributes) : node
+    if (changed) keepPlace(replacement, node)
+    replaced.set(node, replacement)
   }
   return outputs.map((output) => replaced.get(output)!)
 }

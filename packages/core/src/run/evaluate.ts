@@ -5,10 +5,10 @@ import { formatOf, type TypedArray } from '../graph/format.ts'
 import { independentGroups, leafLike, type Node, topologicalOrder } from '../graph/node.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { structureKey } from '../graph/subgraph.ts'
-import { compileGraph } from '../pipeline.ts'
 import type { Device } from '../plugin/contract.ts'
 import type { DonorsOf } from '../stages/compiled.ts'
 import type { CachedProgram } from './cache.ts'
+import { compileLocated } from './locate.ts'
 import { inOrder, readInOrder } from './order.ts'
 import { type RuntimeState, runtimeState } from './runtime.ts'
 import { makeRunnable } from './staged.ts'
@@ -145,7 +145,7 @@ function compile(
   state: RuntimeState,
   isConstant?: (leaf: Node) => boolean,
 ): CachedProgram {
-  const compiled = compileGraph({ outputs }, donorsOf, { ...state.pipeline, ...(isConstant && { isConstant }) })
+  const compiled = compileLocated({ outputs }, donorsOf, { ...state.pipeline, ...(isConstant && { isConstant }) })
   const { device } = state.runtime
   const executable = makeRunnable(compiled, device)
   if (state.debug >= 3) state.log(formatSchedule(name, compiled, device.limits))

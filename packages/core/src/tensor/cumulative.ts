@@ -1,6 +1,10 @@
 import { type CumulativeOperation, cumulative as cumulativeOp } from '../graph/compounds/cumulative.ts'
 import { alongLast } from '../graph/movement.ts'
 import { createNode } from '../graph/node.ts'
+import { normalizeAxis } from '../graph/shape.ts'
+import { logAddExp } from './elementwise.ts'
+import { concatenate } from './movement.ts'
+import { floating } from './operands.ts'
 import { Tensor } from './tensor.ts'
 
 export interface CumulativeOptions {
@@ -46,4 +50,16 @@ export function cumulativeMaximum(x: Tensor, axis = -1, options?: CumulativeOpti
 /** The smallest element so far. */
 export function cumulativeMinimum(x: Tensor, axis = -1, options?: CumulativeOptions): Tensor {
   return cumulative('minimum', x, axis, options)
+}
+
+/** log Σ eˣ of the elements up to each one, without overflow. By doubling (Hillis & Steele 1986): each round joins twice as many. */
+export function cumulativeLogSumExp(x: Tensor, axis = -1): Tensor {
+  const at = normalizeAxis('cumulativeLogSumExp', axis, x.rank)
+  const extent = x.shape[at]!
+  let result = floating(x)
+  for (let reach = 1; reach < extent; reach *= 2) {
+    const joined = logAddExp(result.slice(at, reach), result.slice(at, 0, extent - reach))
+    result = concatenate([result.slice(at, 0, reach), joined], at)
+  }
+  return result
 }

@@ -1,13 +1,16 @@
 import { ShapeError } from '../errors.ts'
+import { outputOf } from '../graph/build.ts'
 import {
   cholesky as choleskyOp,
   orthonormalBasis,
   triangularSolve as triangularSolveOp,
 } from '../graph/compounds/matrices.ts'
+import { singularValues } from '../graph/compounds/singular-values.ts'
 import { promote } from '../graph/format.ts'
 import { createNode, formatSpec } from '../graph/node.ts'
 import { broadcastShapes } from '../graph/shape.ts'
-import { eye, tensor } from './create.ts'
+import { eye } from './create.ts'
+import { where } from './indexing.ts'
 import { diagonal, upperTriangle } from './linear-algebra.ts'
 import { concatenate } from './movement.ts'
 import { floating } from './operands.ts'
@@ -130,79 +133,42 @@ export function logDeterminant(x: Tensor): { sign: Tensor; logMagnitude: Tensor 
   return { sign: parts.sign().product(-1).multiply(sign), logMagnitude: parts.abs().log().sum(-1) }
 }
 
-/** How many sweeps of Jacobi's rotations are made at most; convergence is quadratic and takes six to ten. */
-const maximumSweeps = 60
-
 /**
- * The singular value decomposition `x = u · diag(s) · vᵀ` on the host, in float64 by one-sided Jacobi rotations (Hestenes 1958): reads the tensor,
- * so it cannot stand in a traced function, and has no gradient.
+ * The singular value decomposition `x = u · diag(s) · vᵀ`, computed on the host in float64 by one-sided Jacobi rotations (Hestenes 1958): on every backend, also
+ * inside of `jit`, at the price of a way to the host and back. Its gradient (Townsend 2016) is defined where singular values are above 0 and distinct. Where
+ * some are equal, it is right for results that do not depend on the choice of their vectors, such as `s` itself; close ones magnify errors by one over
+ * their difference. The sign of each pair of vectors is arbitrary.
  *
- * @param x `[m, n]`
- * @returns `u [m, k]`, `s [k]` in descending order and `v [n, k]` with `k = min(m, n)`, in the format of `x`
+ * @param x `[..., m, n]`
+ * @returns `u [..., m, k]`, `s [..., k]` in descending order and `v [..., n, k]` with `k = min(m, n)`, in the format of `x`
+ *
+ * @example
+ * ```ts
+ * import { svd, tensor } from '@tessera/core'
+ * console.log(await svd(tensor([[3, 0], [0, -4]])).s.data()) // 4, 3
+ * ```
  */
-export async function svd(x: Tensor): Promise<{ u: Tensor; s: Tensor; v: Tensor }> {
-  if (x.rank !== 2) throw new ShapeError(`svd: takes a matrix, got ${formatSpec(x)}.`)
-  const [m, n] = x.shape as [number, number]
-  if (m < n) {
-    const { u, s, v } = await svd(x.transpose())
+export function svd(x: Tensor): { u: Tensor; s: Tensor; v: Tensor } {
+  if (x.rank < 2) throw new ShapeError(`svd: takes matrices, got ${formatSpec(x)}.`)
+  if (x.shape.at(-2)! < x.shape.at(-1)!) {
+    const { u, s, v } = svd(x.transpose())
     return { u: v, s, v: u }
   }
-  const dtype = floating(x).dtype
-  const data = await x.cast('f64').data()
-  const columns = Array.from({ length: n }, (_, j) => Float64Array.from({ length: m }, (_, i) => data[i * n + j]!))
-  const rotations = Array.from({ length: n }, (_, j) => Float64Array.from({ length: n }, (_, i) => Number(i === j)))
-  for (let sweep = 0; sweep < maximumSweeps && rotateAll(columns, rotations); sweep++);
-  const lengths = columns.map((column) => Math.hypot(...column))
-  const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]!)
-  const pack = (vectors: readonly Float64Array[], rows: number) =>
-    tensor(
-      Float64Array.from({ length: rows * n }, (_, at) => vectors[at % n]![Math.floor(at / n)]!),
-      [rows, n],
-    ).cast(dtype)
-  return {
-    u: pack(
-      order.map((j) => columns[j]!.map((value) => (lengths[j]! > 0 ? value / lengths[j]! : 0))),
-      m,
-    ),
-    s: tensor(Float64Array.from(order, (j) => lengths[j]!)).cast(dtype),
-    v: pack(
-      order.map((j) => rotations[j]!),
-      n,
-    ),
-  }
+  const { dtype } = floating(x)
+  const node = createNode(singularValues, [x.cast(dtype === 'f64' ? dtype : 'f32').node], {})
+  const [u, s, v] = [0, 1, 2].map((i) => new Tensor(outputOf(node, i)).cast(dtype)) as [Tensor, Tensor, Tensor]
+  return { u, s, v }
 }
 
-/** One sweep over all pairs of columns; tells whether any was not orthogonal yet. */
-function rotateAll(columns: readonly Float64Array[], rotations: readonly Float64Array[]): boolean {
-  let changed = false
-  for (let p = 0; p < columns.length; p++) {
-    for (let q = p + 1; q < columns.length; q++) {
-      const [a, b] = [columns[p]!, columns[q]!]
-      let [alpha, beta, gamma] = [0, 0, 0]
-      for (let i = 0; i < a.length; i++) {
-        alpha += a[i]! * a[i]!
-        beta += b[i]! * b[i]!
-        gamma += a[i]! * b[i]!
-      }
-      if (Math.abs(gamma) <= 1e-15 * Math.sqrt(alpha * beta)) continue
-      changed = true
-      const zeta = (beta - alpha) / (2 * gamma)
-      const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta))
-      const cosine = 1 / Math.sqrt(1 + t * t)
-      for (const [left, right] of [
-        [a, b],
-        [rotations[p]!, rotations[q]!],
-      ] as const)
-        rotate(left, right, cosine, cosine * t)
-    }
-  }
-  return changed
-}
-
-function rotate(a: Float64Array, b: Float64Array, cosine: number, sine: number): void {
-  for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i]!, b[i]!]
-    a[i] = cosine * x - sine * y
-    b[i] = sine * x + cosine * y
-  }
+/**
+ * The inverse of Moore and Penrose by the singular value decomposition: singular values of at most `cutoff` times the largest one count as 0.
+ *
+ * @param x `[..., m, n]`
+ * @returns `[..., n, m]`
+ */
+export function pseudoInverse(x: Tensor, cutoff = 1e-6): Tensor {
+  const { u, s, v } = svd(x)
+  const isKept = s.greater(s.max(-1, { keepDims: true }).multiply(cutoff))
+  const inverted = where(isKept, where(isKept, s, 1).reciprocal(), 0)
+  return v.multiply(inverted.unsqueeze(-2)).matmul(u.transpose())
 }

@@ -140,6 +140,27 @@ export function lerp(start: Tensor, end: TensorLike, weight: TensorLike): Tensor
   return start.add(difference.multiply(weight))
 }
 
+/** sin(πx) / πx, and 1 at 0. */
+export function sinc(x: Tensor): Tensor {
+  const angle = floating(x).multiply(Math.PI)
+  // Near 0 the quotient loses its gradient, so the series takes over: 1 − a²/6 + a⁴/120.
+  const isSmall = angle.abs().less(0.02)
+  const square = angle.square()
+  const series = square
+    .multiply(1 / 120)
+    .subtract(1 / 6)
+    .multiply(square)
+    .add(1)
+  const safe = where(isSmall, 1, angle)
+  return where(isSmall, series, safe.sin().divide(safe))
+}
+
+/** log(p / (1 − p)), the inverse of `sigmoid`. */
+export function logit(p: Tensor): Tensor {
+  const share = floating(p)
+  return share.log().subtract(share.negate().log1p())
+}
+
 /** The integer part, towards zero. Integers stay as they are. */
 export function truncate(x: Tensor): Tensor {
   return isFloat(x.dtype) ? where(x.less(0), x.ceil(), x.floor()) : x

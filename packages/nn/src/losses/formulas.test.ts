@@ -4,10 +4,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { crossEntropy } from './cross-entropy.ts'
 import { fromLogitLaplace, klDivergence, klToUniform, logitLaplaceLoss, toLogitLaplace } from './divergences.ts'
-import { hingeLoss, multiclassHingeLoss, tripletLoss } from './margins.ts'
-import type { Reduction } from './reduction.ts'
+import { gaussianLoss, poissonLoss } from './likelihood.ts'
+import { hingeLoss, multiclassHingeLoss, rankingLoss, tripletLoss } from './margins.ts'
+import { type Reduction, reduceLosses } from './reduction.ts'
 import { binaryCrossEntropy, huberLoss, meanAbsoluteError, meanSquaredError, smoothL1Loss } from './regression.ts'
-import { contrastiveLoss, cosineLoss, cosineSimilarity } from './similarity.ts'
+import { contrastiveLoss, cosineLoss, cosineSimilarity, pairwiseDistance } from './similarity.ts'
 
 const rows = 3
 const columns = 4
@@ -43,6 +44,26 @@ const pairs = (inputs: readonly Float64Array[], formula: (a: number, b: number, 
 const unit = (values: Float64Array) => values.map((x) => 0.5 + x / 3.2)
 
 const cases: Record<string, Case> = {
+  poissonLoss: {
+    inputs: [numbers(1), unit(numbers(2))],
+    loss: ([a, b], reduction) => poissonLoss(a!, b!, { reduction }),
+    formula: (inputs) => pairs(inputs, (a, b) => Math.exp(a) - b * a),
+  },
+  gaussianLoss: {
+    inputs: [numbers(1), numbers(2), unit(numbers(3)).map((x) => x + 0.5)],
+    loss: ([mean, target, variance], reduction) => gaussianLoss(mean!, target!, variance!, { reduction }),
+    formula: (inputs) => pairs(inputs, (a, b, i) => (Math.log(inputs[2]![i]!) + (a - b) ** 2 / inputs[2]![i]!) / 2),
+  },
+  rankingLoss: {
+    inputs: [numbers(1), numbers(2)],
+    loss: ([a, b], reduction) => rankingLoss(a!, b!, f64(signs).cast(a!.dtype), { margin: 0.3, reduction }),
+    formula: (inputs) => pairs(inputs, (a, b, i) => Math.max(0, 0.3 - signs[i]! * (a - b))),
+  },
+  pairwiseDistance: {
+    inputs: [numbers(1), numbers(2)],
+    loss: ([a, b], reduction) => reduceLosses(pairwiseDistance(a!, b!), reduction),
+    formula: ([a, b]) => rowsOf(a!).map((row, i) => Math.hypot(...row.map((x, k) => x - rowsOf(b!)[i]![k]! + 1e-6))),
+  },
   meanSquaredError: {
     inputs: [numbers(1), numbers(2)],
     loss: ([a, b], reduction) => meanSquaredError(a!, b!, { reduction }),

@@ -64,3 +64,8 @@ export function tripletLoss(anchor: Tensor, positive: Tensor, negative: Tensor, 
     .maximum(0)
   return reduceLosses(options.squared ? excess.square() : excess, options.reduction)
 }
+
+/** `max(0, margin − y (a − b))`: the first score is to be the larger one where y is 1, the smaller one where it is −1. The margin is 0 by default. */
+export function rankingLoss(a: Tensor, b: Tensor, targets: Tensor, options: HingeOptions = {}): Tensor {
+  return hingeLoss(a.subtract(b), targets, { ...options, margin: options.margin ?? 0 })
+}

@@ -1,4 +1,4 @@
-import { range, type Tensor, TesseraError } from '@tessera/core'
+import { norm, range, type Tensor, TesseraError } from '@tessera/core'
 import { crossEntropy } from './cross-entropy.ts'
 import { reduceLosses } from './reduction.ts'
 import type { LossOptions } from './regression.ts'
@@ -90,4 +90,9 @@ export function contrastiveLoss(a: Tensor, b: Tensor, options: ContrastiveOption
   if (!symmetric) return reduceLosses(there, reduction)
   const back = crossEntropy(logits.transpose(), targets, { reduction: 'none' })
   return reduceLosses(there.add(back).multiply(0.5), reduction)
+}
+
+/** The p-norm of the differences along the last axis; `epsilon` is added to each, as in PyTorch, so that equal vectors have a gradient. */
+export function pairwiseDistance(a: Tensor, b: Tensor, order = 2, epsilon = 1e-6): Tensor {
+  return norm(a.subtract(b).add(epsilon), order, -1)
 }

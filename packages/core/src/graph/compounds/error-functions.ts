@@ -46,7 +46,7 @@ function erfcBeyond(x: Node): Node {
 const gradientScale = 2 / Math.sqrt(Math.PI)
 
 /** 1 − erf(x), accurate where erf is near 1. */
-export const complementaryErrorFunction: OpDefinition<'complementaryErrorFunction'> = smoothFunction(
+export const complementaryErrorFunction: OpDefinition<'complementaryErrorFunction'> = /* @__PURE__ */ smoothFunction(
   'complementaryErrorFunction',
   (x) => {
     const magnitude = unary('absolute', x)
@@ -71,7 +71,7 @@ const outer = [
 ]
 
 /** The inverse of erf on (−1, 1); ±∞ at ±1. In f64 Newton's method follows the approximation, which is good to f32. */
-export const inverseErrorFunction: OpDefinition<'inverseErrorFunction'> = smoothFunction(
+export const inverseErrorFunction: OpDefinition<'inverseErrorFunction'> = /* @__PURE__ */ smoothFunction(
   'inverseErrorFunction',
   (x) => {
     const w = negate(log(multiply(subtract(1, x), add(x, 1))))

@@ -40,7 +40,7 @@ function sineOfHalfTurns(x: Node): Node {
   return multiply(unary('sin', multiply(folded, Math.PI)), unary('sign', reduced))
 }
 
-export const logGamma: OpDefinition<'logGamma'> = smoothFunction(
+export const logGamma: OpDefinition<'logGamma'> = /* @__PURE__ */ smoothFunction(
   'logGamma',
   (x) => {
     const isSmall = binary('less', x, 0.5)
@@ -62,7 +62,7 @@ const shifts = 10
 /** log x − 1/2x − Σ B₂ₖ / (2k · x²ᵏ) */
 const digammaSeries = [1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12]
 
-export const digamma: OpDefinition<'digamma'> = smoothFunction(
+export const digamma: OpDefinition<'digamma'> = /* @__PURE__ */ smoothFunction(
   'digamma',
   (x) => {
     const isSmall = binary('less', x, 0.5)
@@ -90,7 +90,7 @@ export const digamma: OpDefinition<'digamma'> = smoothFunction(
 /** 1/x + 1/2x² + Σ B₂ₖ / x²ᵏ⁺¹ */
 const trigammaSeries = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6]
 
-export const trigamma: OpDefinition<'trigamma'> = smoothFunction('trigamma', (x) => {
+export const trigamma: OpDefinition<'trigamma'> = /* @__PURE__ */ smoothFunction('trigamma', (x) => {
   const isSmall = binary('less', x, 0.5)
   let shifted = where(isSmall, subtract(1, x), x)
   let sum = constant(0, x.dtype)

@@ -36,7 +36,7 @@ function halfExponential(x: Node): Node {
   return multiply(multiply(root, 0.5), root)
 }
 
-export const hyperbolicSine: OpDefinition<'hyperbolicSine'> = smoothFunction(
+export const hyperbolicSine: OpDefinition<'hyperbolicSine'> = /* @__PURE__ */ smoothFunction(
   'hyperbolicSine',
   (x) => {
     const magnitude = unary('absolute', x)
@@ -49,7 +49,7 @@ export const hyperbolicSine: OpDefinition<'hyperbolicSine'> = smoothFunction(
   (x) => createNode(hyperbolicCosine, [x], {}),
 )
 
-export const hyperbolicCosine: OpDefinition<'hyperbolicCosine'> = smoothFunction(
+export const hyperbolicCosine: OpDefinition<'hyperbolicCosine'> = /* @__PURE__ */ smoothFunction(
   'hyperbolicCosine',
   (x) => {
     const half = halfExponential(x)
@@ -58,7 +58,7 @@ export const hyperbolicCosine: OpDefinition<'hyperbolicCosine'> = smoothFunction
   (x) => createNode(hyperbolicSine, [x], {}),
 )
 
-export const inverseHyperbolicSine: OpDefinition<'inverseHyperbolicSine'> = smoothFunction(
+export const inverseHyperbolicSine: OpDefinition<'inverseHyperbolicSine'> = /* @__PURE__ */ smoothFunction(
   'inverseHyperbolicSine',
   (x) => {
     const magnitude = unary('absolute', x)
@@ -78,7 +78,7 @@ export const inverseHyperbolicSine: OpDefinition<'inverseHyperbolicSine'> = smoo
     ),
 )
 
-export const inverseHyperbolicCosine: OpDefinition<'inverseHyperbolicCosine'> = smoothFunction(
+export const inverseHyperbolicCosine: OpDefinition<'inverseHyperbolicCosine'> = /* @__PURE__ */ smoothFunction(
   'inverseHyperbolicCosine',
   (x) => {
     const t = subtract(binary('minimum', x, 1e4), 1)
@@ -90,7 +90,7 @@ export const inverseHyperbolicCosine: OpDefinition<'inverseHyperbolicCosine'> = 
   (x) => reciprocal(multiply(squareRoot(subtract(x, 1)), squareRoot(add(x, 1)))),
 )
 
-export const inverseHyperbolicTangent: OpDefinition<'inverseHyperbolicTangent'> = smoothFunction(
+export const inverseHyperbolicTangent: OpDefinition<'inverseHyperbolicTangent'> = /* @__PURE__ */ smoothFunction(
   'inverseHyperbolicTangent',
   (x) => {
     const magnitude = unary('absolute', x)

@@ -12,6 +12,7 @@ import type { MatrixAttributes } from './matrices.ts'
 import type { PoolingAttributes } from './pooling.ts'
 import type { QuantizedMatmulAttributes } from './quantized-matmul.ts'
 import type { RandomBitsAttributes } from './random-bits.ts'
+import type { SingularValueAttributes } from './singular-values.ts'
 import type { SoftmaxAttributes } from './softmax.ts'
 import type { SortAttributes } from './sort.ts'
 import type { WidenedMatmulAttributes } from './widened-matmul.ts'
@@ -32,6 +33,7 @@ export interface CompoundAttributes
     PoolingAttributes,
     QuantizedMatmulAttributes,
     RandomBitsAttributes,
+    SingularValueAttributes,
     SoftmaxAttributes,
     SortAttributes,
     WidenedMatmulAttributes {}
@@ -74,6 +76,7 @@ export const compoundNames: Readonly<Record<keyof CompoundAttributes, true>> = {
   maxPoolBackward: true,
   quantizedMatmul: true,
   randomBits: true,
+  singularValues: true,
   softmax: true,
   trigamma: true,
   widenedMatmul: true,

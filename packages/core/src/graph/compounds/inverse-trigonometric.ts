@@ -64,22 +64,24 @@ function arcTangentValue(x: Node): Node {
   return multiply(add(angle, base), signFactor(x))
 }
 
-export const arcTangent: OpDefinition<'arcTangent'> = smoothFunction('arcTangent', arcTangentValue, (x) =>
-  reciprocal(add(square(x), 1)),
+export const arcTangent: OpDefinition<'arcTangent'> = /* @__PURE__ */ smoothFunction(
+  'arcTangent',
+  arcTangentValue,
+  (x) => reciprocal(add(square(x), 1)),
 )
 
 /** √(1 − x²), without cancellation near ±1. */
 const cosineOfArcSine = (x: Node): Node => squareRoot(multiply(subtract(1, x), add(x, 1)))
 
 /** Through half of the angle: asin x = 2 · atan(x / (1 + √(1 − x²))). */
-export const arcSine: OpDefinition<'arcSine'> = smoothFunction(
+export const arcSine: OpDefinition<'arcSine'> = /* @__PURE__ */ smoothFunction(
   'arcSine',
   (x) => multiply(arcTangentValue(divide(x, add(cosineOfArcSine(x), 1))), 2),
   (x) => reciprocal(cosineOfArcSine(x)),
 )
 
 /** acos x = 2 · atan √((1 − x) / (1 + x)). */
-export const arcCosine: OpDefinition<'arcCosine'> = smoothFunction(
+export const arcCosine: OpDefinition<'arcCosine'> = /* @__PURE__ */ smoothFunction(
   'arcCosine',
   (x) => multiply(arcTangentValue(squareRoot(divide(subtract(1, x), add(x, 1)))), 2),
   (x) => negate(reciprocal(cosineOfArcSine(x))),

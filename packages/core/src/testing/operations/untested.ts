@@ -11,7 +11,6 @@ export const untestedOps: Readonly<Record<string, string>> = {
      randomExponential randomGamma randomGumbel randomInteger randomKey randomLaplace randomLogistic randomNormal randomPermutation
      randomStudent randomTruncatedNormal randomUniform shuffle splitKey`,
   ),
-  ...reasons('computed on the host: `tensor/distributions.test.ts`', 'svd'),
   ...reasons('8-bit and 4-bit weights: `tensor/quantization.test.ts`', 'dequantize quantizeMatrix quantizedMatmul'),
   ...reasons(
     'a transform: `tensor/vmap.test.ts`, `tensor/forward-mode.test.ts`, `tensor/checkpoint.test.ts`, `autodiff/gradient.test.ts`',

@@ -154,6 +154,16 @@ export const elementwiseTests: readonly OpTest[] = [
     (x) => 1 / (1 + Math.exp(-x)),
     { range: [-6, 6] },
   ),
+  one('sinc', elementwise.sinc, (x) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x)), {
+    range: [-3, 3],
+    specials: false,
+    spacings: { relative: 0, absolute: 16 },
+  }),
+  one('logit', elementwise.logit, (p) => Math.log(p / (1 - p)), {
+    range: [0.05, 0.95],
+    specials: false,
+    spacings: { relative: 16, absolute: 4 },
+  }),
   one(
     'isNaN',
     (x) => x.isNaN(),

@@ -197,6 +197,13 @@ export const sequenceTests: readonly OpTest[] = [
     backwards(running(Math.max, Number.NEGATIVE_INFINITY)),
     { formats: floats },
   ),
+  alongAxes(
+    'cumulativeLogSumExp',
+    'cumulative',
+    (x, axis) => cumulative.cumulativeLogSumExp(x, axis),
+    (row) => add(row.map(Math.exp)).map(Math.log),
+    { formats: floats, spacings: rough },
+  ),
   { ...argSort, cases: [...argSort.cases, specials, descendingSpecials] },
   alongAxes(
     'argSort, descending',
