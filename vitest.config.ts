@@ -28,37 +28,48 @@ function isBuiltOnOthers({ manifest }: WorkspacePackage): boolean {
  * What `--mode quick` leaves out: the suites that run every kernel and op through every variant and format, and tests that train, start processes
  * or browsers. What they test is tested on fewer inputs elsewhere.
  */
-const thorough = [
+const suites = [
   '**/conformance*.test.ts',
-  '**/operations.test.ts',
+  '**/operations*.test.ts',
   '**/operations/test-op.test.ts',
-  '**/threads*.test.ts',
-  '**/pool.test.ts',
+  '**/kernels/**/*.test.ts',
+  '**/kernels.test.ts',
+  '**/op.test.ts',
+  '**/graphics-card.test.ts',
   '**/random.test.ts',
   '**/test-backend.test.ts',
   '**/broken-*.test.ts',
   '**/distributions.test.ts',
+]
+const processes = [
+  '**/threads*.test.ts',
+  '**/threads/{pool,lifetime}.test.ts',
   '**/train*.test.ts',
+  '**/{cli,bad-input}.test.ts',
+  '**/implementations.test.ts',
   '**/browser*/**',
 ]
+/** `--mode dist` leaves out suites that say nothing of built packages which they have not said of their sources; `--mode release` runs them too. */
+const excluded: Readonly<Record<string, readonly string[]>> = { quick: [...suites, ...processes], dist: suites }
 
-/** `--mode dist` runs the tests of published packages that use others against the built ones; every other mode uses sources. */
+/** The modes `dist` and `release` run the tests of published packages that use others against the built ones; every other mode uses sources. */
 export default defineConfig(({ mode }) => {
-  if (mode === 'dist') requireBuiltPackages()
+  const isBuilt = mode === 'dist' || mode === 'release'
+  if (isBuilt) requireBuiltPackages()
   return {
-    resolve: { alias: mode === 'dist' ? builtPackages : [] },
+    resolve: { alias: isBuilt ? builtPackages : [] },
     test: {
       // Tests that train or compile a lot share two cores with others.
       testTimeout: 60_000,
       projects: packages
-        .filter((target) => mode !== 'dist' || isBuiltOnOthers(target))
+        .filter((target) => !isBuilt || isBuiltOnOthers(target))
         .map(({ folder, manifest }) => ({
           extends: true as const,
           root: join(root, folder),
           test: {
             name: manifest.name.replace('@tessera/', ''),
             include: ['src/**/*.test.ts'],
-            exclude: mode === 'quick' ? thorough : [],
+            exclude: [...(excluded[mode] ?? [])],
           },
         })),
     },

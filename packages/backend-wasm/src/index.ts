@@ -38,7 +38,14 @@ export {
   v128,
 } from './assembler/index.ts'
 export { wasmFormats } from './fused/operations.ts'
-export { wasmKernels } from './kernels/index.ts'
+export {
+  wasmAttentionKernels,
+  wasmBasicKernels,
+  wasmConvolutionKernels,
+  wasmKernels,
+  wasmQuantizedKernels,
+  wasmSequenceKernels,
+} from './kernels/index.ts'
 export type {
   WasmArgument,
   WasmCallPlan,
@@ -51,4 +58,4 @@ export type {
 } from './program/contract.ts'
 export type { Variant } from './variant.ts'
 export type { WasmOptions } from './wasm.ts'
-export { wasm } from './wasm.ts'
+export { wasm, wasmWith } from './wasm.ts'

@@ -1,8 +1,7 @@
-import type { Backend, Device, Plugin, Unavailable } from '@tessera/core'
+import type { Backend, Device, Kernel, Plugin, Unavailable } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
 import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
-import { checkWide } from './device/self-check.ts'
 import { wasmKernels } from './kernels/index.ts'
 import { maximumThreads } from './memory/layout.ts'
 import type { WasmKernelProgram } from './program/contract.ts'
@@ -56,12 +55,29 @@ export interface WasmOptions {
  * ```
  */
 export function wasm(options: WasmOptions = {}): Plugin {
-  checkOptions(options)
-  const backend: Backend<'wasm'> = { name: 'wasm', open: () => openDevice(options) }
-  return { name: 'wasm', apiVersion: 1, backends: [backend], kernels: wasmKernels }
+  return wasmWith(wasmKernels, options)
 }
 
-async function openDevice(options: WasmOptions): Promise<Device<'wasm'> | Unavailable> {
+/**
+ * The WebAssembly backend with some of its kernels, for pages that are to load fast: `wasmBasicKernels` run everything, the others only make it
+ * faster, and bundlers leave out what is not named.
+ *
+ * @example
+ * ```ts
+ * import { createRuntime, tensor } from '@tessera/core'
+ * import { wasmAttentionKernels, wasmBasicKernels, wasmWith } from '@tessera/backend-wasm'
+ * const runtime = await createRuntime({ use: [wasmWith([...wasmBasicKernels, ...wasmAttentionKernels])] })
+ * console.log(await tensor([1, 2, 3]).softmax().sum().item()) // 1
+ * await runtime.close()
+ * ```
+ */
+export function wasmWith(kernels: readonly Kernel[], options: WasmOptions = {}): Plugin {
+  checkOptions(options)
+  const backend: Backend<'wasm'> = { name: 'wasm', open: () => openDevice(kernels, options) }
+  return { name: 'wasm', apiVersion: 1, backends: [backend], kernels }
+}
+
+async function openDevice(kernels: readonly Kernel[], options: WasmOptions): Promise<Device<'wasm'> | Unavailable> {
   if (!supportsSimd())
     return { unavailable: 'the JavaScript engine has no WebAssembly SIMD. Use the reference backend.' }
   const variant = await variantFor(options)
@@ -70,7 +86,9 @@ async function openDevice(options: WasmOptions): Promise<Device<'wasm'> | Unavai
   if (threading.notice) notice(threading.notice)
   const machine = await createMachine(variant, options, threading)
   if (variant !== 'wide') return new WasmDevice(machine)
-  const wrong = await checkWide(machine)
+  // Loaded only where it is asked for: wide vectors exist in Node alone.
+  const { checkWide } = await import('./device/self-check.ts')
+  const wrong = await checkWide(machine, kernels)
   if (wrong === undefined) return new WasmDevice(machine)
   await machine.close()
   notice(`wide vectors give a wrong result here (${wrong}); using 128-bit vectors.`)

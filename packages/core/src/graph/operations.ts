@@ -144,7 +144,7 @@ export interface ProgramAttributes {
  *
  * A value that does not vary along a row (a reduction, a load or iota whose strides over the row axes are 0, what is
  * computed from such values only) is *per row*; outputs that hold per-row values or column reductions have stride 0 over
- * the reduced axes and are written once.
+ * the reduced axes and are written once, also where the reduced axes have no elements: a sum is then 0, a product 1.
  */
 export interface FusedBody {
   readonly domain: Shape

@@ -140,10 +140,10 @@ function writtenElements(program: Program, id: number, count: number): Uint8Arra
   const written = new Uint8Array(count)
   for (const operand of program.calls.flatMap((call) => call.outputs)) {
     if (operand.buffer !== id) continue
-    // A call over an empty domain may still write reductions; the reference shows what it wrote.
-    for (const position of allPositions(axisGroup(operand.view, 0, operand.view.shape.length))) {
-      written[operand.view.offset + position] = 1
-    }
+    // What is the same along an axis is written once, also where the axis is empty: the identities of reductions.
+    const { shape, strides, offset } = operand.view
+    const once = { shape: shape.map((extent, axis) => (strides[axis] === 0 ? 1 : extent)), strides, offset }
+    for (const position of allPositions(axisGroup(once, 0, shape.length))) written[offset + position] = 1
   }
   return written
 }
