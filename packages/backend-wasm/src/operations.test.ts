@@ -5,7 +5,7 @@ import { wasmKernels } from './kernels/index.ts'
 import { threaded } from './testing/backends.ts'
 import { wasm } from './wasm.ts'
 
-const f64 = 'WebAssembly has no 64-bit vectors worth their kernels; cast to f32, or use the reference backend'
+const f64 = 'computed on the host by the reference kernels, as `run/host-fallback.test.ts` tests'
 const run = { describe, it }
 const relaxed = collectCoverage({
   backend: 'wasm',
@@ -15,8 +15,8 @@ const relaxed = collectCoverage({
 const values = 'graphs of the same ops, tested on the relaxed variant with one thread'
 const gaps = {
   f64,
-  'u32 i8 u8 bool f16 bf16': 'converted by the same code in every variant; `testBackend` runs them all',
-  'vmap gradient': values,
+  'u32, i8, u8, bool, f16, bf16': 'converted by the same code in every variant; `testBackend` runs them all',
+  'vmap, gradient, second gradient': values,
 }
 const plain = collectCoverage({ backend: 'wasm', suite: 'plain, one thread', gaps })
 const shared = collectCoverage({

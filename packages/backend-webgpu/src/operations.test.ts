@@ -12,8 +12,8 @@ for (const { name, plugin, isExpected } of softwareAdapters) {
     backend: 'webgpu',
     suite: `one case of each op and format, on ${name} in Node`,
     gaps: {
-      f64: 'WebGPU has no f64',
-      'vmap gradient second gradient':
+      f64: 'computed on the host by the reference kernels, as `run/host-fallback.test.ts` tests',
+      'vmap, gradient, second gradient':
         'graphs of the same ops; `TESSERA_ALL_OPS=1` tests them on a software adapter in minutes',
     },
   })

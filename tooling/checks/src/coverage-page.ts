@@ -31,8 +31,7 @@ const countOf = (record: CoverageRecord, check: CheckName, count: (covered: Cove
 
 /** The reason that a record gives for a format or a check that is missing. */
 function reasonFor(record: CoverageRecord, missing: string): string | undefined {
-  if (missing in record.gaps) return record.gaps[missing]
-  return Object.entries(record.gaps).find(([names]) => ` ${names} `.includes(` ${missing} `))?.[1]
+  return Object.entries(record.gaps).find(([names]) => names.split(', ').includes(missing))?.[1]
 }
 
 /** What a record neither covers nor gives a reason for. */
@@ -89,9 +88,7 @@ function pairs(record: CoverageRecord): number {
 
 function gapList(records: ReadonlyMap<string, CoverageRecord>): string[] {
   const lines = [...records].flatMap(([name, { gaps }]) =>
-    Object.entries(gaps).map(
-      ([names, reason]) => `- \`${name}\` leaves out ${names.split(' ').join(', ')}: ${reason}.`,
-    ),
+    Object.entries(gaps).map(([names, reason]) => `- \`${name}\` leaves out ${names}: ${reason}.`),
   )
   return [...lines, '']
 }

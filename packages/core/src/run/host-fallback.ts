@@ -14,12 +14,12 @@ export function hostFallback(device: Device, log: (line: string) => void): NonNu
       host ??= referenceBackend.open()
       return evaluatorOn(host, body)
     },
-    notice: ({ message }) => {
+    notice: ({ message, at }) => {
       if (isNoted) return
       isNoted = true
       log(
         `tessera: ${device.backend} cannot run all ops of this program; the host computes the rest, and what they read and give is copied. ` +
-          `explain() lists them, createRuntime({ fallback: 'error' }) refuses them. The first one was ${message}`,
+          `explain() lists them, createRuntime({ fallback: 'error' }) refuses them. The first one was ${message}${at === undefined ? '' : ` (${at})`}`,
       )
     },
   }

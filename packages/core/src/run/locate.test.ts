@@ -52,7 +52,7 @@ const reported = (error: TesseraError) => linesOf(error.at)[0]
 const wanted = () => linesOf(place.stack)[1]
 
 async function failureOf(body: () => unknown): Promise<TesseraError> {
-  const runtime = await createRuntime({ use: [singles] })
+  const runtime = await createRuntime({ use: [singles], fallback: 'error' })
   try {
     await body()
   } catch (error) {
@@ -103,5 +103,16 @@ describe('a call that the backend has no kernel for', () => {
     })
     expect(inLoop.code).toBe('NO_KERNEL')
     expect(reported(inLoop)).toBe(wanted())
+  })
+
+  it('is noted with its line where the host computes it', async () => {
+    const lines: string[] = []
+    const runtime = await createRuntime({ use: [singles], log: (line) => lines.push(line) })
+    const y = marked(tensor([1, 2]))
+      .cast('f64')
+      .multiply(2)
+    expect([...(await y.data())]).toEqual([2, 4])
+    await runtime.close()
+    expect(linesOf(lines[0])[0]).toBe(wanted())
   })
 })

@@ -6,11 +6,16 @@ import { Subgraph } from '../graph/subgraph.ts'
 import { compileGraph, type PipelineOptions } from '../pipeline.ts'
 import type { Compiled, DonorsOf } from '../stages/compiled.ts'
 
-/** Compiles a graph. That the backend has no kernel for something is reported at the call that asked for it. */
+/** Compiles a graph. That the backend has no kernel for something is reported, or noted, with the call that asked for it. */
 export function compileLocated(graph: Graph, donorsOf: DonorsOf, options: PipelineOptions): Compiled {
+  const { onHost } = options
+  const telling = onHost && {
+    ...onHost,
+    notice: (error: TesseraError) => onHost.notice(located(graph, options) ?? error),
+  }
   return withoutPlaces(() => {
     try {
-      return compileGraph(graph, donorsOf, options)
+      return compileGraph(graph, donorsOf, { ...options, ...(telling && { onHost: telling }) })
     } catch (error) {
       throw (isNoKernel(error) && located(graph, options)) || error
     }
@@ -21,7 +26,7 @@ const isNoKernel = (error: unknown): error is TesseraError =>
   error instanceof TesseraError && error.code === 'NO_KERNEL'
 
 /** The error of the first node that does not compile alone: calls of a program stand for many nodes, and their places are gone. */
-function located(graph: Graph, { onStage: _, ...quietly }: PipelineOptions): TesseraError | undefined {
+function located(graph: Graph, { onStage: _, onHost: __, ...quietly }: PipelineOptions): TesseraError | undefined {
   for (const node of allNodes(graph.outputs)) {
     const place = placeOf(node)
     // Leaves are memory; an output is read from a node that was tried.

@@ -16,7 +16,7 @@ export interface CoverageRecord {
   readonly backend: string
   /** How the suite ran: what is not the usual, in words. */
   readonly suite: string
-  /** Why formats of core, or kinds of checks, are missing. */
+  /** Why formats of core, or kinds of checks, are missing: their names, joined by commas, and the reason. */
   readonly gaps: Readonly<Record<string, string>>
   /** By op and kind of check: the formats, each with its cases of the table and the drawn ones, such as `f32 9+8`. */
   readonly ops: Readonly<Record<string, Readonly<Partial<Record<OpCoverage['check'], string>>>>>
