@@ -16,11 +16,11 @@ const wasmParts = (kernels: string): SizeBudget['source'] => use(`wasmWith, ${ke
 /** Kept close above what is true: growth is decided, not drifted into. What each part weighs stands in docs/sizes.md. */
 export const sizeBudgets: readonly SizeBudget[] = [
   { name: 'core, everything', source: `export * from '@tessera/core'`, kilobytes: 88 },
-  { name: 'core, tensors and gradients', source: use('createRuntime, tensor, grad', '@tessera/core'), kilobytes: 42.5 },
+  { name: 'core, tensors and gradients', source: use('createRuntime, tensor, grad', '@tessera/core'), kilobytes: 45 },
   {
     name: 'core, a training step',
     source: use('createRuntime, tensor, jit, valueAndGrad, randomKey, randomNormal', '@tessera/core'),
-    kilobytes: 46,
+    kilobytes: 48.5,
   },
   {
     name: 'backend-wasm, everything',
@@ -38,7 +38,7 @@ export const sizeBudgets: readonly SizeBudget[] = [
     name: 'backend-wasm, basic kernels',
     source: wasmParts('wasmBasicKernels'),
     external: ['@tessera/core'],
-    kilobytes: 58,
+    kilobytes: 66,
   },
   {
     name: 'core + wasm',
