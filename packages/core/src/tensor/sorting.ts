@@ -1,5 +1,6 @@
 import { ShapeError } from '../errors.ts'
 import { argSort as argSortOp } from '../graph/compounds/sort.ts'
+import { formatOf, isFloat } from '../graph/format.ts'
 import { alongLast } from '../graph/movement.ts'
 import { createNode, formatSpec } from '../graph/node.ts'
 import { normalizeAxis, sameShape } from '../graph/shape.ts'
@@ -24,7 +25,14 @@ export interface SortOptions {
  * ```
  */
 export function argSort(x: Tensor, axis = -1, { descending = false }: SortOptions = {}): Tensor {
-  return new Tensor(alongLast('argSort', x.node, axis, (node) => createNode(argSortOp, [node], { descending })))
+  const key = sortKey(x).node
+  return new Tensor(alongLast('argSort', key, axis, (node) => createNode(argSortOp, [node], { descending })))
+}
+
+/** The same order in 32 bits, which is exact: kernels that sort take no narrower formats. */
+function sortKey(x: Tensor): Tensor {
+  if (formatOf(x.dtype).bytes >= 4) return x
+  return x.cast(isFloat(x.dtype) ? 'f32' : 'i32')
 }
 
 /** The elements of an axis in order, as `argSort` says. */
