@@ -108,10 +108,9 @@ describe('a call that the backend has no kernel for', () => {
   it('is noted with its line where the host computes it', async () => {
     const lines: string[] = []
     const runtime = await createRuntime({ use: [singles], log: (line) => lines.push(line) })
-    const y = marked(tensor([1, 2]))
-      .cast('f64')
-      .multiply(2)
-    expect([...(await y.data())]).toEqual([2, 4])
+    const x = tensor([1, 2])
+    const wide = marked(x).cast('f64')
+    expect([...(await wide.multiply(2).data())]).toEqual([2, 4])
     await runtime.close()
     expect(linesOf(lines[0])[0]).toBe(wanted())
   })
