@@ -18,6 +18,7 @@ import { renderMarkdown } from './report/markdown.ts'
 import { renderTable } from './report/table.ts'
 import { selectByGlob } from './select.ts'
 import { countUse, renderCounts } from './webgpu/counts.ts'
+import { measureHostTime } from './webgpu/host-time.ts'
 
 interface Options {
   readonly filter: readonly string[]
@@ -33,6 +34,7 @@ interface Options {
   readonly quick: boolean
   readonly webgpu: boolean
   readonly counts: boolean
+  readonly hostTime: boolean
   readonly list: boolean
   readonly browser: boolean
   readonly serve: boolean
@@ -66,6 +68,11 @@ const program = new Command('bench')
   .option('--screenshot <file>', 'with --browser: a picture of the page at the end')
   .option('--webgpu', 'time the implementations for WebGPU instead', false)
   .option('--counts', 'with --webgpu: count what one run of each case asks of WebGPU instead of timing it', false)
+  .option(
+    '--host-time',
+    'with --webgpu: time what JavaScript does of a training step, on an adapter that computes nothing',
+    false,
+  )
   .option('--program', 'measure what a training step costs beyond its kernels, and its memory over many steps', false)
   .option('--steps <count>', 'with --program: steps over which memory is watched', positiveInteger, 10_000)
   .option('--list', 'list cases and implementations, time nothing', false)
@@ -94,6 +101,15 @@ async function main(options: Options): Promise<void> {
     const counts = await countUse(cases, selectByGlob(webGpuRegistry, entryLabel, options.implementations), log)
     console.log(renderCounts(counts))
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(counts, undefined, 2)}\n`)
+    return
+  }
+  if (options.hostTime) {
+    for (const benchmarkCase of cases) {
+      if (benchmarkCase.kind !== 'gpt-step') continue
+      const { minMs, medianMs, dispatches, submits } = await measureHostTime(benchmarkCase)
+      const figures = `${medianMs.toFixed(2)} ms (minimum ${minMs.toFixed(2)}), ${dispatches} dispatches, ${submits} submits`
+      console.log(`${benchmarkCase.name}: ${figures}`)
+    }
     return
   }
   if (options.program) {
