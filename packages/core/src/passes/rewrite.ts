@@ -2,10 +2,10 @@ import { attributesKey } from '../graph/attributes.ts'
 import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 
 /**
- * Rebuilds a graph from its inputs on. `rule` sees each node with its inputs already rewritten and gives what takes its
+ * Rebuilds a graph from its inputs on. `rule` sees each node with its inputs already rewritten, and as it was, and gives what takes its
  * place; equal nodes become one (common subexpressions). Leaves stay themselves.
  */
-export function rewrite(graph: Graph, rule: (node: Node) => Node): Graph {
+export function rewrite(graph: Graph, rule: (node: Node, original: Node) => Node): Graph {
   const replaced = new Map<Node, Node>()
   const unique = new Map<string, Node>()
   const once = (node: Node): Node => {
@@ -22,7 +22,7 @@ export function rewrite(graph: Graph, rule: (node: Node) => Node): Graph {
     const changed = inputs.some((input, i) => input !== node.inputs[i])
     const rebuilt = changed ? createNode(node.definition, inputs, node.attributes) : node
     const first = once(rebuilt)
-    const ruled = rule(first)
+    const ruled = rule(first, node)
     replaced.set(node, ruled === first ? first : once(ruled))
   }
   return { outputs: graph.outputs.map((output) => replaced.get(output)!) }

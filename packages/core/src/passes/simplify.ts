@@ -1,32 +1,42 @@
-import {
-  binary,
-  broadcastTo,
-  full,
-  matmul,
-  permute,
-  reciprocal,
-  reshape,
-  squareRoot,
-  transposeLast,
-} from '../graph/build.ts'
+import { binary, broadcastTo, full, permute, reciprocal, reshape, squareRoot, transposeLast } from '../graph/build.ts'
 import { type DType, formatOf } from '../graph/format.ts'
-import type { Graph, Node } from '../graph/node.ts'
+import { isMovement } from '../graph/kinds.ts'
+import { createNode, type Graph, type Node, topologicalOrder } from '../graph/node.ts'
 import type { BinaryName, OpAttributes, UnaryName } from '../graph/operations.ts'
 import { sameShape, sizeOf } from '../graph/shape.ts'
 import { rewrite } from './rewrite.ts'
 
 /** Constants are folded, ops that change nothing dropped, movements joined, equal subgraphs computed once. */
 export function simplify(graph: Graph): Graph {
-  return rewrite(graph, (node) => {
+  const isShared = sharedProducts(graph)
+  return rewrite(graph, (node, original) => {
     for (const rule of rulesByOp[node.op] ?? anyOp) {
-      const simpler = rule(node)
+      const simpler = rule(node, () => isShared(original))
       if (simpler) return simpler
     }
     return node
   })
 }
 
-type Rule = (node: Node) => Node | undefined
+/** @param isShared whether what the node moves is a product that others read as well */
+type Rule = (node: Node, isShared: () => boolean) => Node | undefined
+
+const isProduct = ({ op }: Node): boolean => op === 'matmul' || op === 'widenedMatmul'
+
+/** Tells whether a node moves the result of a product that is given out or has other readers. */
+function sharedProducts(graph: Graph): (node: Node) => boolean {
+  const readers = new Map<Node, number>()
+  const read = (node: Node): void => {
+    if (isProduct(node)) readers.set(node, (readers.get(node) ?? 0) + 1)
+  }
+  for (const node of topologicalOrder(graph.outputs)) node.inputs.forEach(read)
+  graph.outputs.forEach(read)
+  return (node) => {
+    let source = node
+    while (isMovement(source)) source = source.inputs[0]!
+    return (readers.get(source) ?? 0) > 1
+  }
+}
 
 /** The number that every element of a node is, when that is known. */
 export function constantValue(node: Node): number | undefined {
@@ -150,15 +160,15 @@ const joinPermutes: Rule = (node) => {
   return kept.every((axis, i) => i === 0 || axis > kept[i - 1]!) ? reshape(input, node.shape) : undefined
 }
 
-/** (A · B)ᵀ is Bᵀ · Aᵀ, which a kernel writes as it is wanted. */
-const transposedProduct: Rule = (node) => {
+/** (A · B)ᵀ is Bᵀ · Aᵀ, which a kernel writes as it is wanted; where A · B is wanted too, it is computed once and read in another order. */
+const transposedProduct: Rule = (node, isShared) => {
   const product = node.inputs[0]!
   const { axes } = node.attributes as OpAttributes['permute']
   const rank = axes.length
-  if (product.op !== 'matmul' || axes[rank - 1] !== rank - 2 || axes[rank - 2] !== rank - 1) return undefined
+  if (!isProduct(product) || axes[rank - 1] !== rank - 2 || axes[rank - 2] !== rank - 1 || isShared()) return undefined
   const [a, b] = product.inputs as [Node, Node]
   const batches = [...axes.slice(0, -2), rank - 2, rank - 1]
-  return permute(matmul(transposeLast(b), transposeLast(a)), batches)
+  return permute(createNode(product.definition, [transposeLast(b), transposeLast(a)], product.attributes), batches)
 }
 
 const joinBroadcasts: Rule = (node) => {

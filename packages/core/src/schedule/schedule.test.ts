@@ -148,6 +148,19 @@ describe('schedule', () => {
     expect(calls(scheduled([y, ...(found as Node[])])).map((call) => call.split(' ')[0])).toEqual(['row', 'column'])
   })
 
+  it('computes a product once that is wanted transposed and as it is, and a transposed one as it is wanted', () => {
+    const [a, b] = [build.leaf([4, 6], 'f32'), build.leaf([6, 5], 'f32')]
+    const product = build.matmul(a, b)
+    const isTransposed = 'matmul f32[5, 6]* f32[6, 4]* → f32[5, 4]'
+    expect(calls(scheduled([build.transposeLast(product)]))).toEqual([isTransposed])
+    const both = calls(scheduled([product, build.transposeLast(product)]))
+    expect(both.filter((call) => call.startsWith('matmul'))).toHaveLength(1)
+    // Through another movement as well.
+    const moved = build.transposeLast(build.reshape(build.reshape(product, [2, 2, 5]), [4, 5]))
+    const read = calls(scheduled([build.exp(moved), build.reduce('reduceSum', product, [1])]))
+    expect(read.filter((call) => call.startsWith('matmul'))).toHaveLength(1)
+  })
+
   it('reuses memory of values that are not needed any more', () => {
     let x: Node = build.leaf([64, 64], 'f32')
     for (let i = 0; i < 10; i++) x = build.matmul(x, x)
