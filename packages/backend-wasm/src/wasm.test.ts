@@ -1,4 +1,4 @@
-import { createRuntime, jit, tensor } from '@tessera/core'
+import { createRuntime, jit, type Tensor, tensor } from '@tessera/core'
 import { describe, expect, it, vi } from 'vitest'
 import { wasm } from './index.ts'
 
@@ -53,6 +53,75 @@ describe('wasm', () => {
     ])
     vi.unstubAllGlobals()
     warn.mockRestore()
+  })
+
+  it('says that the engine has no SIMD, and leaves the choice of another backend', async () => {
+    const validate = vi.spyOn(WebAssembly, 'validate').mockReturnValue(false)
+    try {
+      await expect(createRuntime({ use: [wasm()], backend: 'wasm' })).rejects.toThrowError(
+        /no WebAssembly SIMD. Use the reference backend/,
+      )
+      await expect(createRuntime({ use: [wasm()] })).rejects.toThrowError(/no WebAssembly SIMD/)
+    } finally {
+      validate.mockRestore()
+    }
+  })
+
+  it('runs one thread, and says so, where the engine has no shared memory', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    vi.stubGlobal('SharedArrayBuffer', undefined)
+    try {
+      const runtime = await createRuntime({ use: [wasm({ threads: 2, maximumMemoryBytes: 2 ** 24 })] })
+      expect(runtime.device.threads).toBe(1)
+      expect(await tensor([1, 2]).sum().item()).toBe(3)
+      await runtime.close()
+      expect(warn.mock.calls.flat()).toEqual([
+        expect.stringMatching(/there is no shared memory; using one thread instead of 2/),
+      ])
+    } finally {
+      vi.unstubAllGlobals()
+      warn.mockRestore()
+    }
+  })
+
+  it('uses mul and add where the engine has no relaxed SIMD', async () => {
+    const { validate } = WebAssembly
+    // 0xfd 0x85 0x02 is f32x4.relaxed_madd.
+    const withoutRelaxed = vi
+      .spyOn(WebAssembly, 'validate')
+      .mockImplementation((bytes) => !`${bytes}`.includes('253,133,2,') && validate(bytes))
+    try {
+      const runtime = await createRuntime({ use: [wasm({ threads: 1 })] })
+      expect(runtime.device.variant).toBe('plain')
+      expect(
+        await tensor([[1, 2]])
+          .matmul(tensor([[3], [4]]))
+          .item(),
+      ).toBe(11)
+      await runtime.close()
+      await expect(createRuntime({ use: [wasm({ variant: 'relaxed', threads: 1 })] })).rejects.toThrowError(
+        /Use 'plain'/,
+      )
+    } finally {
+      withoutRelaxed.mockRestore()
+    }
+  })
+
+  it('refuses what is beyond 4 GiB with the bytes asked for, in use and allowed, and loses nothing', async () => {
+    const runtime = await createRuntime({ use: [wasm({ threads: 1 })] })
+    const kept = tensor([1, 2, 3]).realize()
+    const used = runtime.memory().usedBytes
+    // One result of 5 GiB, and temporaries of more.
+    const large = jit((x: Tensor) => x.reshape([3, 1]).expand([3, 447_392_427]).exp())
+    expect(() => large(kept)).toThrowError(/5368709124 bytes for its largest.* 4294967296/)
+    const planned = jit((x: Tensor) => {
+      const row = x.reshape([1, 3]).expand([40_000, 3])
+      return row.exp().matmul(row.transpose().exp()).max()
+    })
+    expect(() => planned(kept)).toThrowError(/plans 6[0-9]{9} bytes .* 4294967296/)
+    expect(runtime.memory().usedBytes).toBe(used)
+    expect([...(await kept.add(1).data())]).toEqual([2, 3, 4])
+    await runtime.close()
   })
 
   it('runs out of memory with an error that says what to do', async () => {

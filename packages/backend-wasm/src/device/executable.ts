@@ -1,4 +1,4 @@
-import type { DeviceBuffer, Executable, Operand, ProgramBuffer, SelectedProgram } from '@tessera/core'
+import type { DeviceBuffer, Executable, Operand, Program, ProgramBuffer, SelectedProgram } from '@tessera/core'
 import { TesseraError } from '@tessera/core'
 import { bindingSlots, type Linkage, link, measure, type PlannedCall } from '../program/link.ts'
 import { liveBuffer } from './buffer.ts'
@@ -37,6 +37,7 @@ export class WasmExecutable implements Executable {
     const target = { variant: library.variant, sharedMemory: library.sharedMemory, threads }
     this.#machine = machine
     this.#selected = selected
+    requireRoom(program, machine)
     const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
     // What one thread would take, roughly.
     const works = selected.calls.map(
@@ -177,6 +178,21 @@ export class WasmExecutable implements Executable {
     const { sharedScratchBytes, threadScratchBytes } = this.#linkage
     return roundUp(this.#selected.program.arenaBytes) + sharedScratchBytes + this.#machine.threads * threadScratchBytes
   }
+}
+
+/** Refuses at once what no memory of the device could hold; addresses in code for it would not fit either. */
+function requireRoom({ arenaBytes, buffers }: Program, { memory }: Machine): void {
+  const largest = buffers.reduce(
+    (most, { role, byteLength }) => (role === 'temporary' ? most : Math.max(most, byteLength)),
+    0,
+  )
+  if (arenaBytes + largest <= memory.maximumBytes) return
+  throw new TesseraError(
+    'OUT_OF_MEMORY',
+    `wasm: cannot run a program that plans ${arenaBytes} bytes for what it computes on the way, and ${largest} bytes for its largest ` +
+      `argument or result: ${memory.usedBytes} bytes are in use and the memory may hold ${memory.maximumBytes}. ` +
+      'Make the batch smaller, checkpoint activations, or compute in parts.',
+  )
 }
 
 /** An output that takes over the memory of an input as an operand of that input's buffer, so that kernels see what they overwrite. */
