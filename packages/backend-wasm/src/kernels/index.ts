@@ -4,6 +4,9 @@ import {
   convolutionBackwardFilterKernel,
   convolutionBackwardInputKernel,
   convolutionKernel,
+  depthwiseConvolutionBackwardFilterKernel,
+  depthwiseConvolutionBackwardInputKernel,
+  depthwiseConvolutionKernel,
 } from './convolution/index.ts'
 import { cumulativeKernel } from './cumulative.ts'
 import { fusedKernel } from './fused.ts'
@@ -26,6 +29,9 @@ export const wasmConvolutionKernels: readonly Kernel[] = [
   convolutionKernel,
   convolutionBackwardInputKernel,
   convolutionBackwardFilterKernel,
+  depthwiseConvolutionKernel,
+  depthwiseConvolutionBackwardInputKernel,
+  depthwiseConvolutionBackwardFilterKernel,
 ]
 /** Attention and its gradient without a matrix of scores. */
 export const wasmAttentionKernels: readonly Kernel[] = [attentionKernel, attentionBackwardKernel]

@@ -1,6 +1,7 @@
 import type { Backend, Kernel, SelectedProgram } from '@tessera/core'
 import { conv2d, createRuntime, grad, jit, randomKey, randomNormal, type Tensor } from '@tessera/core'
 import {
+  type ConvolutionCase,
   convolutionCall,
   convolutionCases,
   convolutionEpilogues,
@@ -13,7 +14,14 @@ import { WasmDevice } from '../../device/device.ts'
 import { Machine } from '../../device/machine.ts'
 import { canEnableRevectorizer, supportsThreads, type Variant, variants } from '../../variant.ts'
 import { wasm } from '../../wasm.ts'
-import { convolutionBackwardFilterKernel, convolutionBackwardInputKernel, convolutionKernel } from './index.ts'
+import {
+  convolutionBackwardFilterKernel,
+  convolutionBackwardInputKernel,
+  convolutionKernel,
+  depthwiseConvolutionBackwardFilterKernel,
+  depthwiseConvolutionBackwardInputKernel,
+  depthwiseConvolutionKernel,
+} from './index.ts'
 
 /** Calls with epilogues, by turns the first and the second one. */
 function followed(op: keyof typeof convolutionReferences): KernelTestCall[] {
@@ -46,6 +54,35 @@ class PlayedDevice extends WasmDevice {
   }
 }
 
+const around = (count: number): [number, number][] => [
+  [count, count],
+  [count, count],
+]
+
+/** Groups of one channel and of few, every option, and more rows than a band. */
+const narrow: Record<string, ConvolutionCase> = {
+  depthwise: convolutionCases.depthwise!,
+  'depthwise with a multiplier': convolutionCases['depthwise with a multiplier']!,
+  'one position': { input: [1, 5, 3, 3], filter: [5, 1, 3, 3], groups: 5 },
+  'groups of three and two': { input: [2, 12, 6, 7], filter: [8, 3, 3, 3], groups: 4, padding: around(1) },
+  'stride beyond the filter': { input: [1, 4, 11, 10], filter: [4, 1, 2, 1], groups: 4, stride: [3, 4] },
+  'stride with dilation, uneven padding': {
+    input: [2, 3, 13, 24],
+    filter: [6, 1, 3, 3],
+    groups: 3,
+    stride: [2, 3],
+    dilation: [3, 2],
+    padding: [
+      [3, 1],
+      [0, 5],
+    ],
+  },
+  'more padding than image': { input: [1, 2, 4, 3], filter: [2, 1, 2, 2], groups: 2, padding: around(9) },
+  'a wide image': { input: [1, 3, 70, 130], filter: [3, 1, 3, 3], groups: 3, padding: around(1) },
+  'many groups': { input: [3, 37, 7, 7], filter: [37, 1, 3, 3], groups: 37, padding: around(1) },
+  'depthwise, 1-D': { input: [2, 6, 70], filter: [6, 1, 5], groups: 6, stride: [2], padding: [[4, 2]] },
+}
+
 const playing = (variant: Variant): Backend<'wasm'> => ({
   name: 'wasm',
   open: () => new PlayedDevice(new Machine(variant, { shared: supportsThreads(), threads: 3 })),
@@ -56,6 +93,35 @@ const backends = variants
   .map((variant): [string, Backend<'wasm'>] => [variant, wasm({ variant, threads: 1 }).backends![0] as Backend<'wasm'>])
 
 describe.each([...backends, ['relaxed, three threads', playing('relaxed')] as const])('%s', (_, backend) => {
+  for (const kernel of [
+    depthwiseConvolutionKernel,
+    depthwiseConvolutionBackwardInputKernel,
+    depthwiseConvolutionBackwardFilterKernel,
+  ]) {
+    testKernel({
+      kernel: kernel as Kernel<typeof kernel.op, 'wasm'>,
+      backend,
+      reference: convolutionReferences[kernel.op] as Kernel<typeof kernel.op, 'reference'>,
+      run: { describe, it },
+      calls: Object.entries(narrow).flatMap(([name, entry], i) => {
+        const [after, follow] = Object.entries(convolutionEpilogues)[i % 2]!
+        const takesEpilogue =
+          kernel.op === 'convolution' || (kernel.op === 'convolutionBackwardInput' && entry.stride === undefined)
+        return [
+          convolutionCall(kernel.op, name, entry),
+          ...(takesEpilogue ? [convolutionCall(kernel.op, `${name}, then ${after}`, entry, follow)] : []),
+        ]
+      }),
+      refuses: [
+        convolutionCall(kernel.op, 'one group', convolutionCases['3 × 3']!),
+        convolutionCall(kernel.op, 'three spatial axes', {
+          input: [1, 2, 2, 2, 2],
+          filter: [2, 1, 2, 1, 1],
+          groups: 2,
+        }),
+      ],
+    })
+  }
   for (const kernel of [convolutionKernel, convolutionBackwardInputKernel, convolutionBackwardFilterKernel]) {
     testKernel({
       kernel: kernel as Kernel<typeof kernel.op, 'wasm'>,

@@ -1,19 +1,18 @@
-import type { ConvolutionGeometry, Kernel, Limits, OpCall, Operand } from '@tessera/core'
-import { isRowMajor, ownInputs, sizeOf } from '@tessera/core'
-import { i32, type ModuleBuilder } from '../../assembler/index.ts'
+import type { Kernel, Limits, OpCall } from '@tessera/core'
+import { ownInputs, sizeOf } from '@tessera/core'
+import type { ModuleBuilder } from '../../assembler/index.ts'
 import type { WasmArgument, WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '../../program/contract.ts'
 import type { Variant } from '../../variant.ts'
 import { bytesOf, epiloguePart, invocationOf, joinWords, resultOf, stageOf } from '../epilogue.ts'
 import { matmulTuning } from '../matmul/index.ts'
 import type { MatmulTuning } from '../matmul/tuning.ts'
 import { imageEpilogueWork, imageFollowers } from './after.ts'
+import { type ConvolutionOp, geometryOf, takes, zeroStep } from './calls.ts'
 import { emitFilterGradient } from './filter-gradient.ts'
 import { type ProductPlan, planBackwardInput, planFilterGradient, planForward } from './plan.ts'
-import { type Convolution, type ConvolutionShapes, mostSpatialAxes, toThreeAxes, writesWholeInput } from './problems.ts'
+import { type Convolution, mostSpatialAxes, writesWholeInput } from './problems.ts'
 import { convolutionUnitParameters, emitProduct, type ProductFunctions, productParameters } from './product.ts'
 import { planUnits, unitBlocks, unitProduct } from './units.ts'
-
-type ConvolutionOp = 'convolution' | 'convolutionBackwardInput' | 'convolutionBackwardFilter'
 
 const emitted = new WeakMap<ModuleBuilder, ProductFunctions>()
 
@@ -43,37 +42,6 @@ const filterGradient: WasmFunction<typeof productParameters> = {
   parameters: productParameters,
   define: (module, { variant }) => emitFilterGradient(module, variant),
 }
-
-const zeroParameters = { target: 'i32', bytes: 'i32', thread: 'i32', threads: 'i32' } as const
-
-/** Every thread fills its share of a target, in units of four bytes, with zeros. */
-const zeros: WasmFunction<typeof zeroParameters> = {
-  name: 'convolutionZeros',
-  parameters: zeroParameters,
-  define: (module) =>
-    module.function('convolutionZeros', zeroParameters, 'void', (fn, { target, bytes, thread, threads }) => {
-      const share = fn.local('i32', 'share', i32.and(i32.divU(i32.add(bytes, i32.mul(threads, 4)), threads), -4))
-      const start = fn.local('i32', 'start', i32.mul(share, thread))
-      const end = fn.local('i32', 'end', i32.add(start, share))
-      fn.if(i32.gtU(end, bytes), () => fn.set(end, bytes))
-      fn.if(i32.ltU(start, end), () => fn.memoryFill(i32.add(target, start), 0, i32.sub(end, start)))
-    }),
-}
-
-/** The convolution that an op belongs to. */
-function shapesOf(call: OpCall<ConvolutionOp>): ConvolutionShapes {
-  const [first, second] = ownInputs(call).map(({ view }) => view.shape) as [readonly number[], readonly number[]]
-  const result = resultOf(call).view.shape
-  if (call.op === 'convolution') return { input: first, filter: second, output: result }
-  if (call.op === 'convolutionBackwardInput') return { input: result, filter: second, output: first }
-  return { input: first, filter: result, output: second }
-}
-
-const geometryOf = (call: OpCall<ConvolutionOp>): Convolution =>
-  toThreeAxes(shapesOf(call), call.attributes as ConvolutionGeometry)
-
-const takes = (operand: Operand): boolean =>
-  operand.dtype === 'f32' && isRowMajor(operand.view) && sizeOf(operand.view.shape) > 0
 
 /** Share of the limit that the kernels reach; tiles that are not full count as full ones. */
 const efficiency = 0.8
@@ -131,10 +99,7 @@ function planCall(call: OpCall<ConvolutionOp>, { variant }: WasmTarget, planner:
   )
   if (call.op === 'convolutionBackwardInput' && !writesWholeInput(convolution)) {
     const bytes = 4 * sizeOf(resultOf(call).view.shape)
-    steps.unshift({
-      function: zeros as unknown as WasmFunction,
-      arguments: [target(0), { kind: 'i32', value: bytes }, { kind: 'thread' }, { kind: 'threads' }],
-    })
+    steps.unshift(zeroStep(bytes))
   }
   return { steps, data: plan.words, threadScratchBytes: plan.threadScratchBytes }
 }

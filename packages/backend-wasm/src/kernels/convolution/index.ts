@@ -3,3 +3,8 @@ export {
   convolutionBackwardInputKernel,
   convolutionKernel,
 } from './convolution.ts'
+export {
+  depthwiseConvolutionBackwardFilterKernel,
+  depthwiseConvolutionBackwardInputKernel,
+  depthwiseConvolutionKernel,
+} from './depthwise-kernels.ts'
