@@ -24,6 +24,8 @@ import {
   type MatrixLayout,
   matmulFunctions,
   matmulPackParameters,
+  matmulStreamParameters,
+  matmulSumParameters,
   matmulTuning,
   matmulUnitParameters,
   type OperandFormats,
@@ -54,6 +56,17 @@ const packFunction = (formats: OperandFormats): WasmFunction<typeof matmulPackPa
 
 /** The most batch axes that one call of the functions takes. */
 const mostBatchAxes = 3
+
+const streamFunction = (formats: OperandFormats): WasmFunction<typeof matmulStreamParameters> => ({
+  name: `matmul.stream ${formats.a} ${formats.b}`,
+  parameters: matmulStreamParameters,
+  define: (module, { variant }) => functionsIn(module, variant).reading(formats).stream,
+})
+const sumFunction: WasmFunction<typeof matmulSumParameters> = {
+  name: 'matmul.sum',
+  parameters: matmulSumParameters,
+  define: (module, { variant }) => functionsIn(module, variant).sum,
+}
 
 type ProductOp = 'matmul' | 'widenedMatmul'
 
@@ -188,6 +201,21 @@ function planSteps(
       arguments: [{ kind: 'data' }, a, b, packed, unit],
       units: plan.packUnits,
     }
+    const afterwards = after && { after: [invocationOf(after, plan.descriptor.byteLength, stage)] }
+    if (plan.depthUnits > 0) {
+      const stream: WasmStep = {
+        function: streamFunction(plan.formats) as unknown as WasmFunction,
+        arguments: [{ kind: 'data' }, a, b, packed, unit],
+        units: plan.depthUnits,
+      }
+      const sum: WasmStep = {
+        function: sumFunction as unknown as WasmFunction,
+        arguments: [{ kind: 'data' }, packed, c, unit],
+        units: plan.units.count,
+        ...afterwards,
+      }
+      return [stream, sum]
+    }
     const compute: WasmStep = {
       function: unitFunction(plan.formats) as unknown as WasmFunction,
       arguments: [
@@ -201,7 +229,7 @@ function planSteps(
         unit,
       ],
       units: plan.units.count,
-      ...(after && { after: [invocationOf(after, plan.descriptor.byteLength, stage)] }),
+      ...afterwards,
     }
     return plan.packUnits > 0 ? [pack, compute] : [compute]
   })

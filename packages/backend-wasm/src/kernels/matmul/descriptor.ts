@@ -53,6 +53,9 @@ const wordNames = [
   'unitColumns',
   'rowUnits',
   'columnUnits',
+  /** Of a streamed product: rows of B in a unit of depth, and the number of these units; else 0. */
+  'unitDepth',
+  'depthUnits',
   /** 1 if C is the place of one unit, whatever the unit. */
   'isStaged',
   /** Bytes of scratch of one thread. */

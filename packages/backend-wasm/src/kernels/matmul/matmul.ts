@@ -1,4 +1,4 @@
-import type { Expression, FunctionBuilder, FunctionHandle, Local, ModuleBuilder } from '../../assembler/index.ts'
+import type { Expression, FunctionHandle, Local, ModuleBuilder } from '../../assembler/index.ts'
 import { i32 } from '../../assembler/index.ts'
 import type { Variant } from '../../variant.ts'
 import { emitAxpy } from './axpy.ts'
@@ -6,10 +6,12 @@ import type { DescriptorWord } from './descriptor.ts'
 import { method, strideBytes, word } from './descriptor.ts'
 import { emitDot } from './dot.ts'
 import type { ElementFormat, OperandFormats } from './elements.ts'
+import { emitSwap } from './operands.ts'
 import type { PackFunction } from './pack.ts'
 import { emitPackA, emitPackB } from './pack.ts'
 import type { PanelFunction } from './panel.ts'
 import { emitPanels, emitScatter } from './panel.ts'
+import { emitStreamSum, emitStreamUnit, type matmulStreamParameters, type matmulSumParameters } from './stream.ts'
 import { emitBlock, emitTiles, min } from './tiles.ts'
 import type { MatmulTuning } from './tuning.ts'
 import { matmulTuning } from './tuning.ts'
@@ -59,7 +61,10 @@ export interface MatmulFunctions {
   readonly packA: PackFunction
   readonly packB: PackFunction
   /** `unit` and `pack` for operands as they are stored; A and B after the exchange that a plan may ask for. Made when first asked for. */
-  reading(formats: OperandFormats): Pick<MatmulFunctions, 'unit' | 'pack'>
+  reading(formats: OperandFormats): Pick<MatmulFunctions, 'unit' | 'pack' | 'stream'>
+  /** For plans with `depthUnits`: one of these, and then one of the units of columns. */
+  readonly stream: FunctionHandle<typeof matmulStreamParameters, 'void'>
+  readonly sum: FunctionHandle<typeof matmulSumParameters, 'void'>
 }
 
 /**
@@ -81,7 +86,13 @@ export function matmulFunctions(
       axpy: emitAxpy(module, tuning, formats),
       dot: emitDot(module, tuning, formats),
     }
-    return { packA, packB, unit: emitUnit(module, parts, formats), pack: emitPackUnit(module, packB, formats.b) }
+    return {
+      packA,
+      packB,
+      unit: emitUnit(module, parts, formats),
+      pack: emitPackUnit(module, packB, formats.b),
+      stream: emitStreamUnit(module, tuning, formats),
+    }
   }
   const floats = emitFor({ a: 'f32', b: 'f32' })
   const known = new Map([['f32 f32', floats]])
@@ -96,7 +107,7 @@ export function matmulFunctions(
   const matmul = module.function('matmul', matmulParameters, 'void', (fn, parameters) => {
     fn.call(matmulAdd, { ...parameters, addend: parameters.c })
   })
-  return { tuning, matmul, matmulAdd, panels, ...floats, reading }
+  return { tuning, matmul, matmulAdd, panels, ...floats, sum: emitStreamSum(module), reading }
 }
 
 const unitsOf = (descriptor: Local<'i32'>) => i32.mul(word(descriptor, 'rowUnits'), word(descriptor, 'columnUnits'))
@@ -192,17 +203,5 @@ function emitPackUnit(module: ModuleBuilder, packB: PackFunction, format: Elemen
         destination: i32.add(packed, within),
       })
     })
-  })
-}
-
-/** Exchanges A and B where the plan says so. */
-function emitSwap(
-  fn: Pick<FunctionBuilder, 'if' | 'local' | 'set'>,
-  { descriptor, a, b }: Record<'descriptor' | 'a' | 'b', Local<'i32'>>,
-): void {
-  fn.if(word(descriptor, 'swapped'), () => {
-    const first = fn.local('i32', 'first', a)
-    fn.set(a, b)
-    fn.set(b, first)
   })
 }

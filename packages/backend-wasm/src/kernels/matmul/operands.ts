@@ -78,3 +78,15 @@ export function emitRows(module: ModuleBuilder, { variant }: MatmulTuning, forma
     columnStep: () => i32.const(4),
   }
 }
+
+/** Exchanges A and B where the plan says so. */
+export function emitSwap(
+  fn: Pick<FunctionBuilder, 'if' | 'local' | 'set'>,
+  { descriptor, a, b }: Record<'descriptor' | 'a' | 'b', Local<'i32'>>,
+): void {
+  fn.if(word(descriptor, 'swapped'), () => {
+    const first = fn.local('i32', 'first', a)
+    fn.set(a, b)
+    fn.set(b, first)
+  })
+}

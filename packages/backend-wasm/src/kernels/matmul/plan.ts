@@ -42,6 +42,11 @@ export interface MatmulPlan {
   /** Units of packing, and bytes of memory that all threads share for packed B; 0 where each unit of work packs for itself. */
   readonly packUnits: number
   readonly packedBytes: number
+  /**
+   * Not 0: the product is streamed. So many units of depth come first, whose sums take `packedBytes` of memory that all threads share; units of
+   * columns add them up.
+   */
+  readonly depthUnits: number
   /** The batch dimensions that are left, and `followers` along the same dimensions, rows and columns. */
   readonly batch: readonly number[]
   readonly followers: readonly Required<MatrixLayout>[]
@@ -63,7 +68,7 @@ export interface MatmulUnits {
 }
 
 export interface MatmulPlanOptions {
-  /** True when all of B may be packed by `pack` before units of work run. */
+  /** True when other units may run before those of work: of `pack`, on all of B, or of `stream`. */
   readonly packsBefore?: boolean
   /** C is not a matrix but the place of one unit, row-major, its rows `units.columns` apart. */
   readonly isStaged?: boolean
@@ -121,7 +126,8 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning, options: Matm
   const aLayout = chooseALayout(problem, kc)
   const packedStep = 4 * roundUp(n, width)
   const source = chosen === 'tiles' ? chooseBSource(problem, tuning, kc, packedStep, options) : bSource.inPlace
-  const units = divide(problem, chosen, source, tuning, options)
+  const depthUnits = chosen === 'axpy' ? unitsOfDepth(problem, options) : 0
+  const units = divide(problem, depthUnits > 0 ? 'stream' : chosen, source, tuning, options)
   const mc = blockSize(Math.min(m, units.rows), Math.floor(mcMaximum / tuning.rows) * tuning.rows, tuning.rows)
   const nc = blockSize(Math.min(n, units.columns), options.wholeRows ? n : ncMaximum, width)
   if (isStaged) {
@@ -180,6 +186,8 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning, options: Matm
     unitColumns: units.columns,
     rowUnits: units.rowUnits,
     columnUnits: units.columnUnits,
+    unitDepth: depthUnits === 0 ? 0 : Math.ceil(k / depthUnits),
+    depthUnits,
     isStaged: isStaged ? 1 : 0,
     scratchStep,
     aScratch,
@@ -192,7 +200,8 @@ export function planMatmul(call: MatmulCall, tuning: MatmulTuning, options: Matm
     method: chosen,
     units,
     packUnits: isShared ? Math.ceil(n / packColumns) : 0,
-    packedBytes: isShared ? packedStep * k : 0,
+    packedBytes: isShared ? packedStep * k : 4 * depthUnits * m * n,
+    depthUnits,
     batch,
     formats: { a: layouts.a.format, b: layouts.b.format },
     followers: (options.followers ?? []).map((_, i) => layouts[followerName(i)]!),
@@ -214,13 +223,25 @@ function chooseBSource(
   return packsBefore && pays && packedStep * k <= mostPackedBytes ? bSource.shared : bSource.unit
 }
 
+/** Bytes of B from which on it is read from memory, and by how many rows of it, for each row of A, a unit of depth pays. */
+const leastStreamedBytes = 512 * 1024
+const leastUnitDepth = 64
+
+/** How many units a streamed product has along its depth: eight, or fewer where their sums would be many beside B; 0 where it does not pay. */
+function unitsOfDepth({ m, n, k, batch, layouts: { b } }: Problem, { packsBefore = false }: MatmulPlanOptions): number {
+  if (!packsBefore || batch.length > 0 || k * n * elementBytes(b.format) < leastStreamedBytes) return 0
+  const units = Math.min(8, Math.floor(k / (leastUnitDepth * m)))
+  // Units have the same depth, so the last ones may be none.
+  return units < 2 ? 0 : Math.ceil(k / Math.ceil(k / units))
+}
+
 /**
  * Divides C into rectangles. They are small enough for a dozen or two of them, so that threads come out even, and large enough to read B,
  * or to pack A and B, not much more often than once.
  */
 function divide(
   { m, n, batch, layouts }: Problem,
-  chosen: keyof typeof method,
+  chosen: keyof typeof method | 'stream',
   source: number,
   tuning: MatmulTuning,
   { isStaged = false, wholeRows = false }: MatmulPlanOptions,
@@ -233,7 +254,8 @@ function divide(
   let columns = n
   // Pieces of rows of B must be long enough to be read from memory at its speed.
   const perFloat = 4 / elementBytes(layouts.b.format)
-  if (chosen === 'axpy') columns = share(n, width, 384 * perFloat, 1024 * perFloat, 6)
+  if (chosen === 'stream') columns = share(n, width, 256, n, 8)
+  else if (chosen === 'axpy') columns = share(n, width, 384 * perFloat, 1024 * perFloat, 6)
   else if (chosen === 'dot') columns = share(n, width, width, 1024, 8)
   else if (source === bSource.shared) {
     rows = share(m, tuning.rows, 4 * tuning.rows, 8 * tuning.rows, 24)

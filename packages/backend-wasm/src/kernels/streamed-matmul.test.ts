@@ -1,0 +1,86 @@
+import { createRuntime, jit, type Kernel, referenceKernels, type Tensor, tensor } from '@tessera/core'
+import { type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
+import { describe, expect, it } from 'vitest'
+import { canEnableRevectorizer, variants } from '../variant.ts'
+import { wasm } from '../wasm.ts'
+import { matmulTuning, planMatmul } from './matmul/index.ts'
+import { matmulKernel, widenedMatmulKernel } from './matmul.ts'
+
+const matmul = referenceKernels.find(({ op }) => op === 'matmul')!
+
+type Op = 'matmul' | 'widenedMatmul'
+
+/** One to three rows times a matrix that is read from memory, which the kernel does in units of its depth. */
+const product = (op: Op, m: number, k: number, n: number, isFollowed = false): KernelTestCall => ({
+  name: `[${m}, ${k}] × ${n}${isFollowed ? ', then bias and residual' : ''}`,
+  scale: Math.sqrt(k),
+  write: (program, random) => {
+    const format = op === 'matmul' ? 'f32' : 'bf16'
+    const own = [program.input('f32', [m, k]), program.input(format, [k, n])]
+    const values = [randomStorage(random, 'f32', m * k), randomStorage(random, format, k * n)]
+    if (!isFollowed) program.call(op, {}, own, [program.output('f32', [m, n])])
+    else {
+      const [bias, residual] = [program.input('f32', [1, n]), program.input('f32', [m, n])]
+      const output = program.output('f32', [m, n])
+      program.callThen(op, {}, own, { shape: [m, n] }, (body, result) => {
+        body.store(output, body.compute('add', body.compute('add', result, body.load(bias)), body.load(residual)))
+      })
+      values.push(randomStorage(random, 'f32', n), randomStorage(random, 'f32', m * n))
+    }
+    return values
+  },
+})
+
+for (const variant of variants) {
+  if (variant === 'wide' && !canEnableRevectorizer()) continue
+  for (const kernel of [matmulKernel, widenedMatmulKernel]) {
+    testKernel({
+      kernel: kernel as Kernel<Op, 'wasm'>,
+      backend: wasm({ variant, threads: 1 }).backends![0] as never,
+      reference: { ...matmul, name: 'test/product', op: kernel.op } as unknown as Kernel<Op, 'reference'>,
+      run: { describe: (name, declare) => describe(`${name}, ${variant}`, declare), it },
+      calls: [
+        product(kernel.op, 1, 300, 1001),
+        product(kernel.op, 1, 601, 503, true),
+        product(kernel.op, 3, 401, 690, true),
+        product(kernel.op, 2, 1030, 257),
+      ],
+    })
+  }
+}
+
+describe('products that read a matrix from memory', () => {
+  it('are planned in units of depth where that pays', () => {
+    const plan = (m: number, k: number, n: number) =>
+      planMatmul(
+        {
+          m,
+          n,
+          k,
+          a: { rowStride: k, columnStride: 1 },
+          b: { rowStride: n, columnStride: 1 },
+          c: { rowStride: n, columnStride: 1 },
+        },
+        matmulTuning('relaxed'),
+        { packsBefore: true },
+      ).depthUnits
+    expect([plan(1, 768, 2304), plan(1, 130, 2304), plan(4, 768, 768), plan(3, 401, 690)]).toEqual([8, 2, 3, 2])
+    // Small, or short, or many rows.
+    expect([plan(1, 768, 100), plan(1, 100, 5000), plan(5, 768, 768)]).toEqual([0, 0, 0])
+  })
+
+  it('give the same for any number of threads', async () => {
+    const numbers = (count: number) => Float32Array.from({ length: count }, (_, i) => (((i * 7919) % 1009) - 504) / 300)
+    const layer = jit((x: Tensor, weight: Tensor, bias: Tensor) => x.matmul(weight).add(bias).relu())
+    const results: number[][] = []
+    for (const threads of [1, 2, 3]) {
+      const runtime = await createRuntime({ use: [wasm({ threads })] })
+      const [x, weight] = [tensor(numbers(2 * 640), [2, 640]), tensor(numbers(640 * 700), [640, 700])]
+      results.push([...(await layer(x, weight, tensor(numbers(700), [700])).data())])
+      await runtime.close()
+    }
+    expect(results[1]).toEqual(results[0])
+    expect(results[2]).toEqual(results[0])
+    expect(results[0]!.some((value) => value > 1)).toBe(true)
+  })
+})
