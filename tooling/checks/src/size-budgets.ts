@@ -26,24 +26,24 @@ export const sizeBudgets: readonly SizeBudget[] = [
     name: 'backend-wasm, everything',
     source: `export * from '@tessera/backend-wasm'`,
     external: ['@tessera/core'],
-    kilobytes: 80,
+    kilobytes: 85,
   },
   {
     name: 'backend-wasm, all kernels',
     source: use('wasm', '@tessera/backend-wasm'),
     external: ['@tessera/core'],
-    kilobytes: 79,
+    kilobytes: 85,
   },
   {
     name: 'backend-wasm, basic kernels',
     source: wasmParts('wasmBasicKernels'),
     external: ['@tessera/core'],
-    kilobytes: 66,
+    kilobytes: 68,
   },
   {
     name: 'core + wasm',
     source: `${use('createRuntime, tensor, jit', '@tessera/core')}; import { wasm } from '@tessera/backend-wasm'; globalThis.wasm = wasm`,
-    kilobytes: 125,
+    kilobytes: 130,
   },
   {
     name: 'kernel-winograd, its own code',
