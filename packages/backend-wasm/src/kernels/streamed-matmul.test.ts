@@ -39,12 +39,7 @@ for (const variant of variants) {
       backend: wasm({ variant, threads: 1 }).backends![0] as never,
       reference: { ...matmul, name: 'test/product', op: kernel.op } as unknown as Kernel<Op, 'reference'>,
       run: { describe: (name, declare) => describe(`${name}, ${variant}`, declare), it },
-      calls: [
-        product(kernel.op, 1, 300, 1001),
-        product(kernel.op, 1, 601, 503, true),
-        product(kernel.op, 3, 401, 690, true),
-        product(kernel.op, 2, 1030, 257),
-      ],
+      calls: [product(kernel.op, 1, 300, 1001), product(kernel.op, 3, 401, 690, true)],
     })
   }
 }
