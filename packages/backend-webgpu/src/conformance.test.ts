@@ -4,7 +4,10 @@ import { webGpuKernels } from './kernels/index.ts'
 import { softwareAdapters } from './testing/adapters.ts'
 
 /** f64 is not among them: shaders have no 64-bit floats. */
-const capabilities = { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool', 'f16', 'bf16'], denormals: false } as const
+const capabilities = {
+  formats: ['f32', 'i32', 'u32', 'i16', 'i8', 'u8', 'bool', 'f16', 'bf16'],
+  denormals: false,
+} as const
 
 // Products below the smallest normal number may be flushed to zero.
 const tolerances = { multiply: { relative: 0, absolute: 2 ** -126 } }

@@ -4,7 +4,7 @@ import { softwareAdapters } from './testing/adapters.ts'
 
 // Software adapters take tens of milliseconds for a shader: continuous integration tests one case of each op and format, TESSERA_ALL_OPS=1 all.
 const extent = process.env.TESSERA_ALL_OPS === undefined ? 'one' : 'all'
-const formats = ['f32', 'i32', 'u32', 'i8', 'u8', 'bool', 'f16', 'bf16'] as const
+const formats = ['f32', 'i32', 'u32', 'i16', 'i8', 'u8', 'bool', 'f16', 'bf16'] as const
 
 for (const { name, plugin, isExpected } of softwareAdapters) {
   if (!isExpected || (name !== 'SwiftShader' && extent === 'one')) continue

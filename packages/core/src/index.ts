@@ -222,6 +222,7 @@ export {
   trace,
   upperTriangle,
 } from './tensor/linear-algebra.ts'
+export { type LossScalePolicy, type LossScalePolicyOptions, lossScalePolicy } from './tensor/loss-scale-policy.ts'
 export { crossEntropyLosses } from './tensor/losses.ts'
 export type { PadMode } from './tensor/movement.ts'
 export {

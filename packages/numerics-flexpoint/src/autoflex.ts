@@ -13,6 +13,15 @@ export interface AutoflexOptions extends FlexSizes {
   readonly length: number
   /** Whether scales stay between 2^−(2^M − 1) and 1, as in the released source. */
   readonly clamp: boolean
+  /**
+   * Whether a tensor that is seldom used is predicted from its last two values and an eighth of the range, as in the released source. Only the
+   * manager on the host heeds it: inside of programs every tensor is used in every call.
+   */
+  readonly stale: boolean
+  /** How mantissas are rounded inside of programs: to the nearest, or up with the probability of the part that is lost. */
+  readonly rounding: 'half-to-even' | 'stochastic'
+  /** Of the random numbers of stochastic rounding: the same ones for the same seed on every backend. */
+  readonly seed: number
 }
 
 export function autoflexOptions(options: Partial<AutoflexOptions> = {}): AutoflexOptions {
@@ -25,9 +34,14 @@ export function autoflexOptions(options: Partial<AutoflexOptions> = {}): Autofle
     offset: 100 * 2 ** (bits - 16),
     length: 16,
     clamp: true,
+    stale: false,
+    rounding: 'half-to-even' as const,
+    seed: 0,
     ...options,
   }
   requireSizes(settings)
+  if (!(Number.isSafeInteger(settings.seed) && settings.seed >= 0))
+    throw new TesseraError('FLEX_OPTIONS', `autoflex: seed must be an integer ≥ 0, got ${settings.seed}.`)
   if (!(Number.isInteger(settings.length) && settings.length >= 1))
     throw new TesseraError('FLEX_OPTIONS', `autoflex: length must be an integer ≥ 1, got ${settings.length}.`)
   return settings
@@ -53,6 +67,9 @@ export interface AutoflexState {
   readonly scale: number
   /** Φ = Γκ of recent uses, the latest last. */
   readonly recent: readonly number[]
+  /** Chances to be used so far, and uses; absent in states of earlier versions. */
+  readonly age?: number
+  readonly uses?: number
 }
 
 /**
@@ -72,6 +89,8 @@ export class Autoflex implements ScaleManager {
   readonly #options: AutoflexOptions
   #scale = 1
   #recent: number[] = []
+  #age = 0
+  #uses = 0
 
   constructor(options: Partial<AutoflexOptions> = {}) {
     this.#options = autoflexOptions(options)
@@ -103,11 +122,18 @@ export class Autoflex implements ScaleManager {
     return 10
   }
 
+  /** Counts a chance to be used that was not taken, for the correction of stale tensors. */
+  rest(): void {
+    this.#age++
+  }
+
   /** Algorithm 2. */
   record(largest: number): void {
-    const { bits, margin, deviations, offset, length } = this.#options
+    const { bits, margin, deviations, offset, length, stale } = this.#options
     if (!(largest >= 0 && Number.isFinite(largest)))
       throw new TesseraError('FLEX_VALUE', `autoflex: the largest mantissa must be a number ≥ 0, got ${largest}.`)
+    this.#age++
+    this.#uses++
     let magnitude = largest
     if (largest >= largestMantissa(bits)) {
       this.#recent = []
@@ -117,7 +143,9 @@ export class Autoflex implements ScaleManager {
     if (this.#recent.length > length) this.#recent.shift()
     const mean = this.#recent.reduce((sum, value) => sum + value, 0) / this.#recent.length
     const variance = this.#recent.reduce((sum, value) => sum + (value - mean) ** 2, 0) / this.#recent.length
-    const predicted = margin * (Math.max(...this.#recent) + deviations * Math.sqrt(variance) + offset * this.#scale)
+    const isStale = stale && this.#uses <= this.#age / 16
+    const regular = margin * (Math.max(...this.#recent) + deviations * Math.sqrt(variance) + offset * this.#scale)
+    const predicted = isStale ? Math.max(...this.#recent.slice(-2)) + this.#scale * 2 ** (bits - 4) : regular
     if (predicted > 0) this.#setScale(2 ** (ceilLog2(predicted) - bits + 1))
   }
 
@@ -127,10 +155,12 @@ export class Autoflex implements ScaleManager {
   }
 
   state(): AutoflexState {
-    return { scale: this.#scale, recent: [...this.#recent] }
+    return { scale: this.#scale, recent: [...this.#recent], age: this.#age, uses: this.#uses }
   }
 
-  restore({ scale, recent }: AutoflexState): void {
+  restore({ scale, recent, age = 0, uses = 0 }: AutoflexState): void {
+    this.#age = age
+    this.#uses = uses
     this.#scale = scale
     this.#recent = [...recent]
   }

@@ -11,6 +11,7 @@ import {
   randomNormal,
   referencePlugin,
   type Tensor,
+  type TensorFormat,
   tensor,
   valueAndGrad,
 } from '@tessera/core'
@@ -142,6 +143,92 @@ describe('the format', () => {
     const before = await state.data()
     expect(after[5]).toBe(1)
     expect(after[0]).toBe(before[0])
+  })
+})
+
+describe('stochastic rounding', () => {
+  it('is right on average, repeatable, and new in every call and place', async () => {
+    const values = new Float32Array(4000).fill(0.25)
+    const format = flexFormat({ clamp: false, rounding: 'stochastic', seed: 3 })
+    const other = flexFormat({ clamp: false, rounding: 'stochastic', seed: 4 })
+    const state = (uses: number) => {
+      const numbers = new Float32Array(format.stateSize!)
+      numbers[0] = 1
+      numbers[4] = uses
+      return tensor(numbers)
+    }
+    const found: string[][] = []
+    for (const plugin of Object.values(backends)) {
+      const runtime = await createRuntime({ use: [plugin()] })
+      const draw = async (of: TensorFormat, uses: number, place: number) =>
+        (await of.round(tensor(values), state(uses), place).value.data()).join('')
+      const drawn = [
+        await draw(format, 0, 0),
+        await draw(format, 0, 0),
+        await draw(format, 1, 0),
+        await draw(format, 0, 1),
+        await draw(other, 0, 0),
+      ]
+      expect(drawn[1]).toBe(drawn[0])
+      expect(new Set(drawn).size).toBe(4)
+      const ones = [...drawn[0]!].filter((digit) => digit === '1').length
+      // Four standard deviations of 4000 draws.
+      expect(Math.abs(ones - 1000)).toBeLessThan(110)
+      found.push(drawn)
+      // Numbers of the format stay.
+      const held = tensor([30000, -3, 0, 7])
+      expect([...(await format.round(held, state(2)).value.data())]).toEqual([30000, -3, 0, 7])
+      await runtime.close()
+    }
+    for (const drawn of found) expect(drawn).toEqual(found[0])
+  })
+
+  it('trains', async () => {
+    const runtime = await createRuntime({ use: [wasm({ threads: 1 })] })
+    const [plain, stochastic] = [await train(undefined, 20), await train(flexpoint({ rounding: 'stochastic' }), 20)]
+    for (const [i, loss] of plain.losses.entries()) expect(Math.abs(stochastic.losses[i]! - loss)).toBeLessThan(5e-3)
+    expect(() => flexpoint({ seed: -1 })).toThrow(/seed must be an integer ≥ 0, got -1/)
+    await runtime.close()
+  })
+})
+
+describe('bad input', () => {
+  it('exponents at their limit saturate and are counted in every use', async () => {
+    const runtime = await createRuntime()
+    const policy = flexpoint({ bits: 16, exponentBits: 5 })
+    const product = jit((a: Tensor, b: Tensor) => a.matmul(b), { policy })
+    // Scales end at 1, so that 32767 is the largest number.
+    for (let i = 0; i < 4; i++) {
+      const result = await product(
+        tensor([[1e6]])
+          .expand([2, 1])
+          .realize(),
+        tensor([[1, 2]]),
+      ).data()
+      expect([...result]).toEqual([32767, 32767, 32767, 32767])
+    }
+    const [places] = await policy.report()
+    expect(places!.filter(({ overflows }) => overflows === 4).map(({ op, scale }) => [op, scale])).toEqual([
+      ['leaf', 1],
+      ['matmul', 1],
+    ])
+    await runtime.close()
+  })
+
+  it('tensors of NaN and infinities are counted as unusable', async () => {
+    const runtime = await createRuntime()
+    const policy = flexpoint()
+    const product = jit((a: Tensor, b: Tensor) => a.matmul(b), { policy })
+    const b = tensor([
+      [1, 2],
+      [3, 4],
+    ])
+    for (const bad of [1, Number.NaN, Number.POSITIVE_INFINITY]) await product(tensor([[bad, 0.5]]), b).data()
+    const [places] = await policy.report()
+    const [input] = places!
+    // NaN has no statistics; an infinity saturates.
+    expect([input!.unusable, input!.overflows]).toEqual([1, 1])
+    await runtime.close()
   })
 })
 

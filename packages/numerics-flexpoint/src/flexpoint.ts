@@ -5,6 +5,7 @@ import {
   formatPolicy,
   full,
   type RoundedPlace,
+  randomUniform,
   range,
   stack,
   type Tensor,
@@ -24,14 +25,24 @@ const slots = ['scale', 'largest', 'remembered', 'overflows', 'uses', 'unusable'
  */
 export function flexFormat(options: Partial<AutoflexOptions> = {}): TensorFormat {
   const settings = autoflexOptions(options)
-  const { bits, exponentBits, length } = settings
+  const { bits, exponentBits, length, rounding, seed } = settings
   const largest = largestMantissa(bits)
-  const mantissasOf = (x: Tensor, scale: Tensor) =>
-    x
-      .divide(scale)
-      .round()
+  // Mantissas of more bits take as much memory as f32.
+  const dtype = bits <= 8 ? 'i8' : bits <= 16 ? 'i16' : undefined
+  const mantissasOf = (x: Tensor, scale: Tensor, state: Tensor, place: number) =>
+    rounded(x.divide(scale), state, place)
       .minimum(largest)
       .maximum(-largest - 1)
+  const rounded = (exact: Tensor, state: Tensor, place: number): Tensor => {
+    if (rounding === 'half-to-even') return exact.round()
+    // The number of uses makes the numbers of every call new ones, and those of a resumed run the same.
+    const words = [
+      full([], Math.imul(seed + 1, 0x9e3779b1) >>> 0, 'u32').add(place),
+      state.select(0, slots.indexOf('uses')).cast('u32'),
+    ]
+    const below = exact.floor()
+    return below.add(randomUniform(stack(words), exact.shape).less(exact.subtract(below)).cast(exact.dtype))
+  }
   return {
     name: `flex${bits}+${exponentBits}`,
     bits,
@@ -40,12 +51,19 @@ export function flexFormat(options: Partial<AutoflexOptions> = {}): TensorFormat
       const scale = initialScale(x.abs().max().cast('f32'), settings)
       return concatenate([scale.reshape([1]), full([slots.length + length - 1], 0)])
     },
-    round: (x, state) => {
+    round: (x, state, place = 0) => {
       const scale = state!.select(0, 0).cast(x.dtype)
-      const mantissas = mantissasOf(x, scale)
+      const mantissas = mantissasOf(x, scale, state!, place)
       const rows = mantissas.abs().minimum(largest).max(-1)
-      return { value: mantissas.multiply(scale), statistic: rows.rank > 0 ? rows.max() : rows }
+      return {
+        value: mantissas.multiply(scale),
+        ...(dtype && { stored: mantissas.cast(dtype) }),
+        statistic: rows.rank > 0 ? rows.max() : rows,
+      }
     },
+    ...(dtype && {
+      storage: { dtype, decode: (stored, state) => stored.cast('f32').multiply(state!.select(0, 0)) },
+    }),
     update: (states, statistics) => nextStates(states, statistics, settings),
   }
 }
@@ -156,9 +174,9 @@ export interface FlexpointPolicy extends FormatPolicy {
  * ```
  */
 export function flexpoint(options: Partial<AutoflexOptions> & FormatPolicyOptions = {}): FlexpointPolicy {
-  const { except, ...sizes } = options
+  const { except, storage, ...sizes } = options
   const format = flexFormat(sizes)
-  const policy = formatPolicy(format, except ? { except } : {})
+  const policy = formatPolicy(format, { ...(except && { except }), ...(storage !== undefined && { storage }) })
   const { bits } = autoflexOptions(sizes)
   const report = () =>
     Promise.all(

@@ -81,14 +81,14 @@ function counting(format: TensorFormat): TensorFormat {
     stateSize: slots.length,
     initialize: () => full([slots.length], 0),
     round: (x) => {
-      const { value } = format.round(x)
+      const { value, stored } = format.round(x)
       const isFlushed = value.equal(0).and(x.equal(0).not())
       // x − x is 0 for finite numbers and NaN for others.
       const isOverflow = value.subtract(value).equal(0).not()
       const flushed = overRows(isFlushed.cast('f32'), 'sum').multiply(1 / x.size)
       const lost = overRows(isOverflow.cast('f32'), 'max').multiply(2)
       const check = overRows(x.subtract(x), 'max').cast('f32')
-      return { value, statistic: flushed.add(lost).add(check) }
+      return { value, ...(stored && { stored }), statistic: flushed.add(lost).add(check) }
     },
     update: (states, statistics) => {
       const isUsed = statistics.equal(-1).not()

@@ -44,8 +44,15 @@ const floats = {
  * ```
  */
 export function floatFormat(name: keyof typeof floats): TensorFormat {
-  const sizes = floats[name]
-  return { name, bits: 16, round: (x) => ({ value: roundToFloat(x, sizes) }) }
+  return {
+    name,
+    bits: 16,
+    storage: { dtype: name, decode: (stored) => stored.cast('f32') },
+    round: (x) => {
+      const stored = x.cast(name)
+      return { value: stored.cast(x.dtype), stored }
+    },
+  }
 }
 
 /** Elements of the block formats of the OCP Microscaling specification 1.0, section 5.3. */

@@ -28,7 +28,7 @@ export function loadBlock(code: FusedCode, position: number, base: Integer, bloc
   code.fn.scope(() => {
     const at = addressOf(code, position, base, block)
     if (access.bytes === 4) loadWords(code, position, at, block, vectors)
-    else if (access.bytes === 2) loadHalves(code, position, at, block, vectors)
+    else if (access.bytes === 2) loadShorts(code, position, at, block, vectors)
     else loadBytes(code, position, at, block, vectors)
   })
   if (!isEncoded(access.dtype)) return vectors
@@ -89,7 +89,7 @@ export function storeBlock(
       values.forEach((value, u) => {
         fn.store('v128', at, value, 16 * u)
       })
-    } else if (access.bytes === 2) storeHalfVectors(code, access, at, values)
+    } else if (access.bytes === 2) storeShortVectors(code, access, at, values)
     else storeByteVectors(code, access, at, values)
   })
 }
@@ -155,11 +155,13 @@ function loadBytes(code: FusedCode, position: number, at: Local<'i32'>, block: B
   })
 }
 
-function loadHalves(code: FusedCode, position: number, at: Local<'i32'>, block: Block, vectors: Locals): void {
+function loadShorts(code: FusedCode, position: number, at: Local<'i32'>, block: Block, vectors: Locals): void {
   const { fn } = code
-  const isContiguous = code.body.accesses[position]!.inner === 'vector' && !block.lanes
+  const { inner, dtype } = code.body.accesses[position]!
+  const isContiguous = inner === 'vector' && !block.lanes
+  const load4 = dtype === 'i16' ? v128.load16x4S : v128.load16x4U
   vectors.forEach((vector, u) => {
-    if (isContiguous) fn.set(vector, v128.load16x4U(at, 8 * u))
+    if (isContiguous) fn.set(vector, load4(at, 8 * u))
     else {
       if (u > 0) fn.set(at, i32.add(at, elementStep(code, position)))
       gatherLanes(code, position, at, block.lanes, vector)
@@ -198,6 +200,7 @@ function gatherLanes(
 /** The bits of an element of fewer than 32. */
 function loadNarrow(dtype: DType, address: Integer): Integer {
   if (isHalf(dtype)) return i32.load16U(address)
+  if (dtype === 'i16') return i32.load16S(address)
   return dtype === 'i8' ? i32.load8S(address) : i32.load8U(address)
 }
 
@@ -241,10 +244,11 @@ function storeByteVectors(code: FusedCode, access: Access, at: Integer, values: 
   }
 }
 
-function storeHalfVectors(code: FusedCode, access: Access, at: Integer, values: readonly Vector[]): void {
+function storeShortVectors(code: FusedCode, access: Access, at: Integer, values: readonly Vector[]): void {
   const bits = values.map((value) => toStorage(code, access.dtype, value))
+  const narrow = access.dtype === 'i16' ? i16x8.narrowI32x4S : i16x8.narrowI32x4U
   for (let u = 0; u < bits.length; u += 2) {
-    const pair = code.keep(i16x8.narrowI32x4U(bits[u]!, bits[u + 1] ?? code.integer(0)))
+    const pair = code.keep(narrow(bits[u]!, bits[u + 1] ?? code.integer(0)))
     if (u + 1 < bits.length) code.fn.store('v128', at, pair, 8 * u)
     else code.fn.storeLane(64, at, pair, 0, 8 * u)
   }
@@ -283,6 +287,8 @@ function fromCounter(code: FusedCode, dtype: DType, value: Vector): Vector {
       return f32x4.convertI32x4S(value)
     case 'bool':
       return i32x4.ne(value, code.integer(0))
+    case 'i16':
+      return i32x4.shrS(i32x4.shl(value, 16), 16)
     case 'i8':
       return i32x4.shrS(i32x4.shl(value, 24), 24)
     case 'u8':

@@ -16,6 +16,7 @@ const laneKinds: Partial<Record<DType, LaneKind>> = {
   f16: 'float',
   bf16: 'float',
   i32: 'signed',
+  i16: 'signed',
   i8: 'signed',
   u32: 'unsigned',
   u8: 'unsigned',
@@ -55,7 +56,11 @@ function roundHalf(code: FusedCode, value: Vector, dtype: HalfFormat): Vector {
 }
 
 function bitcastLanes(code: FusedCode, value: Vector, from: DType, to: DType): Vector {
-  if (isHalf(from) && isHalf(to)) return decodeHalf(code.math, to, encodeHalf(code.math, from, value))
+  if (isHalf(from)) {
+    const bits = encodeHalf(code.math, from, value)
+    return isHalf(to) ? decodeHalf(code.math, to, bits) : wrapLanes(bits, to)
+  }
+  if (isHalf(to)) return decodeHalf(code.math, to, v128.and(value, code.integer(0xffff)))
   return wrapLanes(value, to)
 }
 
@@ -66,6 +71,7 @@ export function selectLanes({ environment }: FusedCode, mask: Vector, a: Vector,
 
 /** Integers of fewer than 32 bits, brought back to their width after an operation. */
 export function wrapLanes(value: Vector, dtype: DType): Vector {
+  if (dtype === 'i16') return i32x4.shrS(i32x4.shl(value, 16), 16)
   if (dtype === 'i8') return i32x4.shrS(i32x4.shl(value, 24), 24)
   if (dtype === 'u8') return i32x4.shrU(i32x4.shl(value, 24), 24)
   return value
@@ -219,6 +225,7 @@ function castLanes(code: FusedCode, value: Vector, from: DType, to: DType): Vect
   if (source !== 'float') return wrapLanes(value, to)
   if (to === 'u32') return i32x4.truncSatF32x4U(value)
   const truncated = i32x4.truncSatF32x4S(value)
+  if (to === 'i16') return i32x4.maxS(i32x4.minS(truncated, code.integer(32767)), code.integer(-32768))
   if (to === 'i8') return i32x4.maxS(i32x4.minS(truncated, code.integer(127)), code.integer(-128))
   if (to === 'u8') return i32x4.maxS(i32x4.minS(truncated, code.integer(255)), code.integer(0))
   return truncated

@@ -7,7 +7,7 @@ import { addLoopAxis } from './loops.ts'
 import { assemble, chooseVectors, commonWords, countAxis, countOf, loopAxes, type Part, roundUp } from './parts.ts'
 
 /** Partial results take four bytes each, so that none is rounded before the end. */
-const partialFormats: Partial<Record<DType, DType>> = { i8: 'i32', u8: 'u32', f16: 'f32', bf16: 'f32' }
+const partialFormats: Partial<Record<DType, DType>> = { i16: 'i32', i8: 'i32', u8: 'u32', f16: 'f32', bf16: 'f32' }
 
 /** Rows of a column reduction that are added up in one go, unless that makes too many results to join. */
 const columnRows = 256

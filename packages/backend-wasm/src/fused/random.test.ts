@@ -24,7 +24,7 @@ interface Known {
   readonly perRow: boolean
 }
 const exactBound = 2 ** 23
-const formats = ['f32', 'i32', 'u32', 'i8', 'u8', 'bool'] as const
+const formats = ['f32', 'i32', 'u32', 'i16', 'i8', 'u8', 'bool'] as const
 
 interface Case {
   readonly kind: FusedBody['kind']

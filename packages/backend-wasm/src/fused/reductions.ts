@@ -30,6 +30,7 @@ function identity(code: FusedCode, { op, dtype }: Reduction): Vector {
   const bounds: Partial<Record<DType, readonly [number, number]>> = {
     i32: [-0x80000000, 0x7fffffff],
     u32: [0, -1],
+    i16: [-32768, 32767],
     i8: [-128, 127],
     u8: [0, 255],
   }

@@ -9,6 +9,7 @@ const lanes: Partial<Record<DType, Lane>> = {
   f16: 'f32',
   bf16: 'f32',
   i32: 'i32',
+  i16: 'i32',
   i8: 'i32',
   u32: 'u32',
   u8: 'u32',
@@ -50,7 +51,7 @@ export function literal(value: number, dtype: DType, width: Width = scalar): str
   const lane = laneOf(dtype)!
   const one = {
     f32: () => (dtype === 'f32' ? floatLiteral(value) : `${roundingOf(dtype)}(${floatLiteral(value)})`),
-    i32: () => `i32(${dtype === 'i8' ? (value << 24) >> 24 : value | 0})`,
+    i32: () => `i32(${dtype === 'i8' ? (value << 24) >> 24 : dtype === 'i16' ? (value << 16) >> 16 : value | 0})`,
     u32: () => `${dtype === 'u8' ? value & 255 : value >>> 0}u`,
     bool: () => (value === 0 ? 'false' : 'true'),
   }[lane]()
@@ -75,6 +76,8 @@ export function eachLane(value: string, width: Width, lane: Lane, apply: (one: s
 /** Element `part` (an expression, u32) of a word of packed elements, as a register. */
 export function unpackElement(word: string, part: string, dtype: DType): string {
   switch (dtype) {
+    case 'i16':
+      return `extractBits(bitcast<i32>(${word}), ${part} * 16u, 16u)`
     case 'i8':
       return `extractBits(bitcast<i32>(${word}), ${part} * 8u, 8u)`
     case 'u8':
@@ -91,6 +94,8 @@ export function unpackElement(word: string, part: string, dtype: DType): string 
 /** A register of a packed format as the low bits of a u32, other bits 0. */
 export function packElement(value: string, dtype: DType): string {
   switch (dtype) {
+    case 'i16':
+      return `(bitcast<u32>(${value}) & 0xffffu)`
     case 'i8':
       return `(bitcast<u32>(${value}) & 0xffu)`
     case 'u8':

@@ -1,6 +1,6 @@
 import type { DType, ElementwiseName, ReduceName } from '@tessera/core'
 import { formatOf, TesseraError } from '@tessera/core'
-import { eachLane, type Lane, laneOf, literal, rounded, type Width } from './formats.ts'
+import { eachLane, type Lane, laneOf, literal, packElement, rounded, unpackElement, type Width } from './formats.ts'
 
 /** An elementwise op over registers: names of its arguments, their format, and the format of the result. */
 export interface Computation {
@@ -160,8 +160,8 @@ function integerOperation({ op, from, width }: Computation, a: string, b: string
 
 /** Integers of fewer than 32 bits, brought back to their width after an operation. */
 function wrapped(value: string, dtype: DType, width: Width): string {
-  const shift = literal(24, 'u32', width)
-  if (dtype === 'i8') return `((${value} << ${shift}) >> ${shift})`
+  const shift = literal(dtype === 'i16' ? 16 : 24, 'u32', width)
+  if (dtype === 'i8' || dtype === 'i16') return `((${value} << ${shift}) >> ${shift})`
   if (dtype === 'u8') return `(${value} & ${literal(255, 'u32', width)})`
   return value
 }
@@ -189,7 +189,8 @@ function castOf(a: string, from: DType, to: DType, width: Width): string {
     return to === 'u8' ? `min(${value}, ${literal(255, 'u32', width)})` : value
   }
   const value = `toSigned${n}(${a})`
-  return to === 'i8' ? `clamp(${value}, ${literal(-128, 'i32', width)}, ${literal(127, 'i32', width)})` : value
+  const limit = to === 'i8' ? 128 : to === 'i16' ? 32768 : undefined
+  return limit ? `clamp(${value}, ${literal(-limit, 'i32', width)}, ${literal(limit - 1, 'i32', width)})` : value
 }
 
 /** As `rounded`, for any expression. */
@@ -199,8 +200,7 @@ const roundedOnce = (value: string, dtype: DType, width: Width): string =>
 function bitcastOf(a: string, from: DType, to: DType, width: Width): string {
   const [source, target] = [laneOf(from)!, laneOf(to)!]
   if (formatOf(from).bits === 16) {
-    const [encode, decode] = [from, to].map((dtype) => (dtype === 'f16' ? 'F16' : 'Bf16'))
-    return from === to ? a : eachLane(a, width, 'f32', (one) => `decode${decode}(encode${encode}(${one}))`)
+    return from === to ? a : eachLane(a, width, target, (one) => unpackElement(packElement(one, from), '0u', to))
   }
   return wrapped(source === target ? a : `bitcast<${width.type(target)}>(${a})`, to, width)
 }

@@ -204,9 +204,9 @@ export function stopGradient(x: Node): Node {
   return createNode(primitives.stopGradient, [x], none)
 }
 
-/** `x`, to be computed from after `after`, and apart from what else is computed from `x`. */
-export function barrier(x: Node, after: readonly Node[] = []): Node {
-  return createNode(primitives.barrier, [x, ...after], none)
+/** `x`, to be computed from after `after`, and apart from what is computed from `x` through other barriers. */
+export function barrier(x: Node, after: readonly Node[] = [], number?: number): Node {
+  return createNode(primitives.barrier, [x, ...after], number === undefined ? none : { number })
 }
 
 /** Another node of the same value, which gradients and batching tell apart from it; compilation drops it. */

@@ -2,19 +2,20 @@ import { describe, expect, it } from 'vitest'
 import { type DType, floorDivide, modulo, type TypedArray, tensor } from '../index.ts'
 import { coreFormats, promote } from './format.ts'
 
-const order: readonly DType[] = ['bool', 'u8', 'i8', 'u32', 'i32', 'bf16', 'f16', 'f32', 'f64']
+const order: readonly DType[] = ['bool', 'u8', 'i8', 'i16', 'u32', 'i32', 'bf16', 'f16', 'f32', 'f64']
 
 /** Row by column, in the order above: the table of docs/number-formats.md. */
 const table = `
-bool u8   i8   u32  i32  bf16 f16  f32  f64
-u8   u8   i32  u32  i32  bf16 f16  f32  f64
-i8   i32  i8   i32  i32  bf16 f16  f32  f64
-u32  u32  i32  u32  i32  bf16 f16  f32  f64
-i32  i32  i32  i32  i32  bf16 f16  f32  f64
-bf16 bf16 bf16 bf16 bf16 bf16 f32  f32  f64
-f16  f16  f16  f16  f16  f32  f16  f32  f64
-f32  f32  f32  f32  f32  f32  f32  f32  f64
-f64  f64  f64  f64  f64  f64  f64  f64  f64`
+bool u8   i8   i16  u32  i32  bf16 f16  f32  f64
+u8   u8   i32  i32  u32  i32  bf16 f16  f32  f64
+i8   i32  i8   i16  i32  i32  bf16 f16  f32  f64
+i16  i32  i16  i16  i32  i32  bf16 f16  f32  f64
+u32  u32  i32  i32  u32  i32  bf16 f16  f32  f64
+i32  i32  i32  i32  i32  i32  bf16 f16  f32  f64
+bf16 bf16 bf16 bf16 bf16 bf16 bf16 f32  f32  f64
+f16  f16  f16  f16  f16  f16  f32  f16  f32  f64
+f32  f32  f32  f32  f32  f32  f32  f32  f32  f64
+f64  f64  f64  f64  f64  f64  f64  f64  f64  f64`
   .trim()
   .split('\n')
   .map((row) => row.trim().split(/\s+/))
@@ -47,6 +48,8 @@ describe('promotion', () => {
 describe('integers', () => {
   it('wrap around', async () => {
     expect(await data(of('i8', 127, -128).add(1))).toEqual([-128, -127])
+    expect(await data(of('i16', 32767, -32768).add(1))).toEqual([-32768, -32767])
+    expect(await data(of('f32', 40000, -40000, 1.9, Number.NaN).cast('i16'))).toEqual([32767, -32768, 1, 0])
     expect(await data(of('u8', 0, 200).subtract(1))).toEqual([255, 199])
     expect(await data(of('i32', 2 ** 31 - 1).add(1))).toEqual([-(2 ** 31)])
     expect(await data(of('u32', 2 ** 31).multiply(2))).toEqual([0])

@@ -10,6 +10,7 @@ export interface NumberFormats {
   bf16: true
   i32: true
   u32: true
+  i16: true
   i8: true
   u8: true
   bool: true
@@ -29,7 +30,15 @@ export interface FormatDescriptor {
 }
 
 /** The typed arrays that hold tensor data on the host. */
-export type TypedArray = Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Int8Array | Uint8Array
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
 type ArrayConstructor = {
   new (length: number): TypedArray
   new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TypedArray
@@ -52,6 +61,7 @@ export const coreFormats: readonly FormatDescriptor[] = [
   descriptor('bf16', 'float', Uint16Array as ArrayConstructor),
   descriptor('i32', 'signed', Int32Array as ArrayConstructor),
   descriptor('u32', 'unsigned', Uint32Array as ArrayConstructor),
+  descriptor('i16', 'signed', Int16Array as ArrayConstructor),
   descriptor('i8', 'signed', Int8Array as ArrayConstructor),
   descriptor('u8', 'unsigned', Uint8Array as ArrayConstructor),
   descriptor('bool', 'bool', Uint8Array as ArrayConstructor),
@@ -75,7 +85,7 @@ export const isInteger = (dtype: DType): boolean =>
   formatOf(dtype).kind === 'signed' || formatOf(dtype).kind === 'unsigned'
 
 const floatRank: Partial<Record<DType, number>> = { bf16: 1, f16: 1, f32: 2, f64: 3 }
-const integerRank: Partial<Record<DType, number>> = { u8: 1, i8: 1, u32: 2, i32: 2 }
+const integerRank: Partial<Record<DType, number>> = { u8: 1, i8: 1, i16: 2, u32: 3, i32: 3 }
 
 /**
  * The format of a binary op on two formats: bool < integers < floats; the wider of two of one kind; f16 with bf16 gives
@@ -90,8 +100,8 @@ export function promote(a: DType, b: DType): DType {
   if (aFloat !== undefined && bFloat !== undefined) return aFloat === bFloat ? 'f32' : aFloat > bFloat ? a : b
   if (aFloat !== undefined) return a
   if (bFloat !== undefined) return b
-  const aInteger = integerRank[a] ?? 2
-  const bInteger = integerRank[b] ?? 2
+  const aInteger = integerRank[a] ?? 3
+  const bInteger = integerRank[b] ?? 3
   if (formatOf(a).kind === formatOf(b).kind) return aInteger > bInteger ? a : b
   return 'i32'
 }

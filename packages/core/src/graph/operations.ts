@@ -90,7 +90,8 @@ export interface PrimitiveAttributes
    * The value of the first input, unchanged; computed after the other inputs, and never taken for the same value as the first
    * input, so that what is made of it is computed again. Costs nothing at run time.
    */
-  barrier: Empty
+  /** Barriers of one value with different numbers stay apart. */
+  barrier: { readonly number?: number }
 }
 export type PrimitiveName = keyof PrimitiveAttributes
 

@@ -39,7 +39,9 @@ export interface Draft {
  *
  * @returns the program, and the most bytes of temporaries that are alive at once
  */
-export function link({ inputs, outputs, calls }: Draft, limits: Limits): { program: Program; liveBytes: number } {
+export function link(draft: Draft, limits: Limits): { program: Program; liveBytes: number } {
+  const { inputs, outputs } = draft
+  const calls = postponed(draft.calls)
   const first = new Map<Block, number>()
   const last = new Map<Block, number>()
   calls.forEach((call, step) => {
@@ -84,6 +86,30 @@ export function link({ inputs, outputs, calls }: Draft, limits: Limits): { progr
     arenaBytes: plan.totalBytes,
   }
   return { program, liveBytes: plan.liveBytes }
+}
+
+/** Work on the program's inputs alone waits until something needs it, so that its results take memory no earlier. */
+function postponed(calls: readonly DraftCall[]): readonly DraftCall[] {
+  const touches = new Map<Block, number[]>()
+  calls.forEach(({ inputs, outputs }, step) => {
+    for (const { block } of [...inputs, ...outputs]) {
+      const steps = touches.get(block) ?? []
+      touches.set(block, steps)
+      if (steps.at(-1) !== step) steps.push(step)
+    }
+  })
+  const waiting = new Map<number, DraftCall[]>()
+  const moved = new Set<DraftCall>()
+  calls.forEach((call, step) => {
+    const readsInputs = call.inputs.every(({ block }) => block.role === 'input')
+    if (call.op !== 'fused' || !readsInputs || call.outputs.some(({ block }) => block.role !== 'temporary')) return
+    const needed = call.outputs.map(({ block }) => touches.get(block)!.find((other) => other > step) ?? step + 1)
+    const target = Math.min(...needed)
+    if (target <= step + 1) return
+    waiting.set(target, [...(waiting.get(target) ?? []), call])
+    moved.add(call)
+  })
+  return calls.flatMap((call, step) => [...(waiting.get(step) ?? []), ...(moved.has(call) ? [] : [call])])
 }
 
 function toOperand({ block, dtype, view }: DraftOperand, buffer: number): Operand {

@@ -13,6 +13,7 @@ function dtypeOfArray(array: TypedArray): DType {
   if (array instanceof Float64Array) return 'f64'
   if (array instanceof Int32Array) return 'i32'
   if (array instanceof Uint32Array) return 'u32'
+  if (array instanceof Int16Array) return 'i16'
   if (array instanceof Int8Array) return 'i8'
   if (array instanceof Uint8Array) return 'u8'
   throw new ShapeError('tensor: a Uint16Array may hold f16 or bf16; say which: tensor(data, shape, "bf16").')

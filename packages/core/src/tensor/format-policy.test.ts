@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  checkpoint,
   createRuntime,
   crossEntropyLosses,
   formatPolicy,
@@ -7,6 +8,7 @@ import {
   jit,
   randomKey,
   randomNormal,
+  scan,
   type Tensor,
   type TensorFormat,
   tensor,
@@ -110,6 +112,30 @@ describe('formatPolicy', () => {
     expect(await sum.item()).toBe(1602)
     expect([...(await state.w.data())]).toEqual([20, 30])
     expect(seen).toEqual(['initial leaf', 'value add', 'value matmul', 'update add'])
+    await runtime.close()
+  })
+
+  it('looks into checkpointed functions, and says what it does not look into', async () => {
+    const runtime = await createRuntime()
+    const tens: TensorFormat = { name: 'tens', bits: 4, round: (x) => ({ value: x.divide(10).round().multiply(10) }) }
+    const policy = formatPolicy(tens)
+    const square = checkpoint((x: Tensor) => x.matmul(x))
+    const f = jit(
+      (x: Tensor) => scan((sum: Tensor, row: Tensor) => [sum.add(row), row], x.select(0, 0), square(x))[0],
+      {
+        policy,
+      },
+    )
+    const sum = await f(
+      tensor([
+        [1, 6],
+        [14, 3],
+      ]),
+    ).data()
+    // [[0, 10], [10, 0]] squared is [[100, 0], [0, 100]]; the first row, [0, 10], is added to both.
+    expect([...sum]).toEqual([100, 110])
+    expect(policy.groups[0]!.places.map(({ op }) => op)).toEqual(['leaf', 'matmul'])
+    expect(policy.groups[0]!.notRounded).toEqual(['scan of f32[2]'])
     await runtime.close()
   })
 

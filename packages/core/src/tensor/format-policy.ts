@@ -1,21 +1,13 @@
-import { isGradient, markLike } from '../autodiff/backward.ts'
-import { ShapeError, TesseraError } from '../errors.ts'
-import { cast, reshape } from '../graph/build.ts'
-import { isFloat } from '../graph/format.ts'
-import { isMovement } from '../graph/kinds.ts'
-import { createNode, formatSpec, type Node, topologicalOrder } from '../graph/node.ts'
-import { isPrimitive } from '../graph/primitives.ts'
-import { sizeOf } from '../graph/shape.ts'
+import type { DType } from '../graph/format.ts'
 import { structureKey } from '../graph/subgraph.ts'
-import { full, zeros } from './create.ts'
-import { stack } from './movement.ts'
-import type { PolicyRewrite, PolicyState, ProgramPolicy } from './policy.ts'
-import { standIn } from './record.ts'
-import { Tensor } from './tensor.ts'
+import { zeros } from './create.ts'
+import { rewriteInFormat } from './format-rewrite.ts'
+import type { ProgramPolicy } from './policy.ts'
+import type { Tensor } from './tensor.ts'
 
 /**
- * How values round in a number format. Values stay in floating-point storage while a program computes; a format says which of them exist.
- * Formats with a scale for each tensor keep it in `stateSize` numbers, which go from call to call.
+ * How values round in a number format. Programs compute in floating point; a format says which numbers exist between whole ops, and how
+ * they lie in memory. Formats with a scale for each tensor keep it in `stateSize` numbers, which go from call to call.
  */
 export interface TensorFormat {
   readonly name: string
@@ -26,11 +18,14 @@ export interface TensorFormat {
   /** State of a tensor that has none yet, from its first value: f32 `[stateSize]`. */
   initialize?(x: Tensor): Tensor
   /**
-   * The nearest value that the format holds, and a number that `update` wants to know of it (scalar).
+   * The nearest value that the format holds, the same as it is stored, and a number that `update` wants to know of it (scalar).
    *
    * @param state `[stateSize]`, only with a `stateSize`
+   * @param place number of the value among those of its function, to draw random numbers apart from those of others
    */
-  round(x: Tensor, state?: Tensor): { readonly value: Tensor; readonly statistic?: Tensor }
+  round(x: Tensor, state?: Tensor, place?: number): RoundedTensor
+  /** How values lie in memory; as the floats that they are computed in without it. */
+  readonly storage?: FormatStorage
   /**
    * State for the next call.
    *
@@ -38,6 +33,24 @@ export interface TensorFormat {
    * @param statistics `[tensors]`; −1 for a tensor that was not rounded in this call
    */
   update?(states: Tensor, statistics: Tensor): Tensor
+}
+
+export interface RoundedTensor {
+  readonly value: Tensor
+  /** Of the same shape, in the format of `storage`; needed with `storage` only. */
+  readonly stored?: Tensor
+  readonly statistic?: Tensor
+}
+
+/** Storage of a format between the loops of programs, and of tensors between calls. */
+export interface FormatStorage {
+  readonly dtype: DType
+  /**
+   * The values that `stored` of `round` stands for, exactly, in f32.
+   *
+   * @param state that `round` was given
+   */
+  decode(stored: Tensor, state?: Tensor): Tensor
 }
 
 /** A value that a policy rounds. */
@@ -56,11 +69,18 @@ export interface RoundedPlace {
 export interface FormatPolicyOptions {
   /** Places that keep their float format. */
   readonly except?: (place: RoundedPlace) => boolean
+  /**
+   * Whether values lie in memory as the format stores them: activations between loops of the program, and weights and optimizer state between
+   * calls. By default where the format has a `storage`.
+   */
+  readonly storage?: boolean
 }
 
 /** State of the places of one function. */
 export interface FormatGroup {
   readonly places: readonly RoundedPlace[]
+  /** Ops whose inside has no rule for formats and stays wide: loops and branches, such as `scan of f32[4, 8]`. */
+  readonly notRounded: readonly string[]
   /** `[places, stateSize]`; `undefined` until the function has been called. */
   readonly states: Tensor | undefined
 }
@@ -101,166 +121,41 @@ export function formatPolicy(format: TensorFormat, options: FormatPolicyOptions 
       return [...groups.values()]
     },
     state: () =>
-      Object.fromEntries([...groups.values()].flatMap(({ states }, i) => (states ? [[String(i), states]] : []))),
+      Object.fromEntries(
+        [...groups.values()].flatMap(({ states, used }, i): [string, Tensor][] => [
+          ...(states ? ([[String(i), states]] as [string, Tensor][]) : []),
+          ...(used ? ([[`${i}/stored`, used.value]] as [string, Tensor][]) : []),
+        ]),
+      ),
     restore: (state) => {
       groups.clear()
       saved = state
     },
     rewrite: (outputs, replaces) => {
       const key = structureKey(outputs).key
-      const group = groups.get(key) ?? new Group(saved[String(groups.size)])
+      const group = groups.get(key) ?? new Group(saved[String(groups.size)], saved[`${groups.size}/stored`])
       groups.set(key, group)
-      return rewrite(format, options, group, outputs, replaces)
+      return rewriteInFormat(format, options, group, outputs, replaces)
     },
   }
 }
 
-class Group implements FormatGroup {
+/** What a policy knows of one function. */
+export class Group implements FormatGroup {
   places: readonly RoundedPlace[] = []
+  notRounded: readonly string[] = []
   readonly holder: { value: Tensor }
+  /** The states with which the arguments that are stored in the format were rounded. */
+  used: { value: Tensor } | undefined
   isInitialized: boolean
 
-  constructor(saved: Tensor | undefined) {
+  constructor(saved: Tensor | undefined, used: Tensor | undefined) {
     this.isInitialized = saved !== undefined
     this.holder = { value: saved ?? zeros([0]) }
+    this.used = used && { value: used }
   }
 
   get states(): Tensor | undefined {
     return this.isInitialized ? this.holder.value : undefined
   }
-}
-
-/** Sums up a loss, which is read by people. */
-const keptWide: ReadonlySet<string> = new Set(['crossEntropy', 'randomBits', 'checkpoint', 'scan', 'whileLoop', 'cond'])
-
-const isRoundable = ({ dtype, shape }: Node): boolean => isFloat(dtype) && sizeOf(shape) > 1
-
-/** Ops between which values are rounded: those that run as a kernel of their own. */
-const isWhole = (node: Node): boolean => node.op === 'matmul' || !isPrimitive(node.op)
-
-function baseOf(node: Node): Node {
-  let base = node
-  while (isMovement(base)) base = base.inputs[0]!
-  return base
-}
-
-/** The values to round, each once. */
-function roundedValues(outputs: readonly Node[]): Set<Node> {
-  const order = topologicalOrder(outputs)
-  const generated = new Set<Node>()
-  const found = new Set<Node>()
-  for (const node of order) {
-    if (node.op !== 'leaf' && node.inputs.every((input) => generated.has(input))) generated.add(node)
-    const source = node.op === 'output' ? node.inputs[0]! : node
-    const isResult = source.outputs.length === 1 || node !== source
-    if (isResult && isWhole(source) && !keptWide.has(source.op) && isRoundable(node)) found.add(node)
-    if (!isWhole(node) || node.op === 'randomBits') continue
-    for (const input of node.inputs) {
-      const base = baseOf(input)
-      if (isRoundable(base) && !generated.has(base)) found.add(base)
-    }
-  }
-  return found
-}
-
-function rewrite(
-  format: TensorFormat,
-  { except }: FormatPolicyOptions,
-  group: Group,
-  outputs: readonly Node[],
-  replaces: readonly (Node | undefined)[],
-): PolicyRewrite {
-  const { stateSize = 0 } = format
-  const isFirst = !group.isInitialized
-  const places: RoundedPlace[] = []
-  const states: Tensor[] = []
-  const statistics: Tensor[] = []
-  const known = isFirst || stateSize === 0 ? undefined : group.holder.value
-  const parameter = known && standIn(known, 0)
-  const written = new Set(replaces)
-
-  const round = (node: Node, kind: RoundedPlace['kind'], original: Node): Node => {
-    const op = original.op === 'output' ? original.inputs[0]!.op : original.op
-    const isBackward = kind === 'value' && isGradient(original)
-    const place = { index: places.length, kind, op, shape: node.shape, isGradient: isBackward }
-    if (except?.(place)) return node
-    places.push(place)
-    if (known && places.length > known.shape[0]!) requireCount(format, known, places.length)
-    const x = new Tensor(node)
-    if (stateSize === 0) return requireSame(format, node, format.round(x).value.node)
-    const state = parameter ? new Tensor(parameter).select(0, place.index) : requireState(format, x)
-    // An argument that the last call wrote is in the format already; its place only keeps the numbering.
-    const isRounded = kind === 'initial' && !isFirst
-    const { value, statistic } = isRounded ? { value: x, statistic: full([], -1) } : format.round(x, state)
-    states.push(state)
-    statistics.push(new Tensor(cast(reshape((statistic ?? zeros([])).node, []), 'f32')))
-    return requireSame(format, node, value.node)
-  }
-
-  const rounded = roundedValues(outputs)
-  const replaced = new Map<Node, Node>()
-  // Arguments as they came in, for all that is no product: what is added to a weight is not lost where weights stay wide.
-  const asGiven = new Map<Node, Node>()
-  const rebuild = (node: Node, replacement: (input: Node) => Node): Node => {
-    const inputs = node.inputs.map(replacement)
-    const same = inputs.every((input, i) => input === node.inputs[i])
-    return same ? node : createNode(node.definition, inputs, node.attributes)
-  }
-  const wide = (input: Node): Node => asGiven.get(input) ?? replaced.get(input)!
-  for (const node of topologicalOrder(outputs)) {
-    const readsRounded = isWhole(node) || isMovement(node)
-    const rebuilt = rebuild(node, readsRounded ? (input) => replaced.get(input)! : wide)
-    const isGiven = written.has(node)
-    if (isGiven || (isMovement(node) && asGiven.has(node.inputs[0]!))) asGiven.set(node, rebuild(node, wide))
-    markLike(rebuilt, node)
-    replaced.set(node, rounded.has(node) ? round(rebuilt, isGiven ? 'initial' : 'value', node) : rebuilt)
-  }
-  const results = outputs.map((output, i) => {
-    const value = wide(output)
-    const isUpdate = replaces[i] !== undefined && isRoundable(output) && !rounded.has(output)
-    return isUpdate ? round(value, 'update', output) : value
-  })
-  group.places = places
-  if (stateSize === 0 || places.length === 0) return { outputs: results, state: [], isCurrent: () => true }
-  requireCount(format, known, places.length)
-  const all = parameter ? new Tensor(parameter) : stack(states)
-  const next = format.update ? format.update(all, stack(statistics)) : all
-  const own = parameter ?? standIn({ shape: [places.length, stateSize], dtype: 'f32' }, 0)
-  if (isFirst) group.holder.value = zeros([places.length, stateSize])
-  const state: PolicyState = {
-    parameter: own,
-    next: next.node,
-    holder: {
-      get value() {
-        return group.holder.value
-      },
-      set value(value) {
-        group.holder.value = value
-        group.isInitialized = true
-      },
-    },
-  }
-  return { outputs: results, state: [state], isCurrent: () => !isFirst }
-}
-
-function requireCount(format: TensorFormat, known: Tensor | undefined, places: number): void {
-  if (!known || known.shape[0] === places) return
-  const found = places > known.shape[0]! ? `at least ${places}` : String(places)
-  throw new TesseraError(
-    'FORMAT_STATE',
-    `${format.name}: the saved state is for ${known.shape[0]} tensors, the function has ${found}. Restore the state of the same function, or none.`,
-  )
-}
-
-function requireState(format: TensorFormat, x: Tensor): Tensor {
-  const state = format.initialize?.(x)
-  if (state && formatSpec(state) === `f32[${format.stateSize}]`) return state
-  throw new ShapeError(
-    `${format.name}: initialize must give f32[${format.stateSize}], got ${state ? formatSpec(state) : 'nothing'}.`,
-  )
-}
-
-function requireSame(format: TensorFormat, before: Node, after: Node): Node {
-  if (formatSpec(before) === formatSpec(after)) return after
-  throw new ShapeError(`${format.name}: round must keep ${formatSpec(before)}, it gave ${formatSpec(after)}.`)
 }

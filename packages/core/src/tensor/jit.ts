@@ -3,6 +3,7 @@ import { leaf } from '../graph/build.ts'
 import { formatSpec, type Node } from '../graph/node.ts'
 import { type PreparedProgram, prepare, realizeNodes } from '../run/evaluate.ts'
 import { setLeafValue } from '../run/storage.ts'
+import { isPackedBy, type Packing, packedInputs, packingOf, unpackedOutput } from './packing.ts'
 import type { PolicyRewrite, PolicyState, ProgramPolicy } from './policy.ts'
 import { isRecording, recording } from './record.ts'
 import { Arguments, type Place, Signature } from './signature.ts'
@@ -42,6 +43,8 @@ interface Trace {
   readonly result: unknown
   /** What the policy threads from call to call, and whether its rewriting still holds. */
   readonly state: readonly PolicyState[]
+  /** Arguments and outputs whose memory holds another form of them. */
+  readonly packing: Packing
   isCurrent(): boolean
 }
 
@@ -97,7 +100,7 @@ export function jit<Parameters extends unknown[], Result>(
     if (isRecording()) return body(...args)
     try {
       const trace = find(args)
-      realizeValues(args, met)
+      realizeValues(args, met, trace.packing)
       return execute(trace, met) as Result
     } finally {
       met.clear()
@@ -132,12 +135,13 @@ function inspect(args: readonly unknown[]): { handles: Set<Tensor>; slots: Slot[
 }
 
 /** Computes arguments that are not computed yet. */
-function realizeValues(args: readonly unknown[], { values }: Arguments): void {
-  if (values.every((node) => node.op === 'leaf')) return
-  const leaves = new Map(realizeNodes(values).map((leaf, i) => [values[i]!, leaf]))
-  for (const tensor of tensorsIn(args)) tensor.replaceNode(leaves.get(tensor.node)!)
+function realizeValues(args: readonly unknown[], { values }: Arguments, packing?: Packing): void {
+  const pending = values.filter((node, i) => node.op !== 'leaf' && !isPackedBy(packing, i, node))
+  if (pending.length === 0) return
+  const leaves = new Map(realizeNodes(pending).map((leaf, i) => [pending[i]!, leaf]))
+  for (const tensor of tensorsIn(args)) tensor.replaceNode(leaves.get(tensor.node) ?? tensor.node)
   values.forEach((node, i) => {
-    values[i] = leaves.get(node)!
+    values[i] = leaves.get(node) ?? node
   })
 }
 
@@ -206,20 +210,29 @@ function traceFunction<Parameters extends unknown[]>(
       return donor
     })
     const recorded = [...[...updates.keys()].map((value) => value.node), ...returned]
-    const { outputs, state, isCurrent } = policy
+    const {
+      outputs,
+      state,
+      packed = [],
+      isCurrent,
+    } = policy
       ? policy.rewrite(
           recorded,
           recorded.map((_, i) => (donors[i] === undefined ? undefined : placeholders[donors[i]])),
         )
       : unchanged(recorded)
+    const packing = packingOf(packed, placeholders)
     const program = prepare({
       name,
-      arguments: [...placeholders, ...state.map(({ parameter }) => parameter)],
+      arguments: [
+        ...placeholders.map((node, i) => packing.inputs.get(i)?.parameter ?? node),
+        ...state.map(({ parameter }) => parameter),
+      ],
       outputs: [...outputs, ...state.map(({ next }) => next)],
       donors: [...donors, ...returned.map(() => undefined), ...state.map((_, i) => placeholders.length + i)],
     })
     const places = [...updates.values()].map((slots) => slots.map(({ path }) => met.placeOf(path)))
-    return { signature, program, updates: places, result: shape, state, isCurrent }
+    return { signature, program, updates: places, result: shape, state, packing, isCurrent }
   } finally {
     for (const slot of [...updates.values()].flat()) if (!before.has(slot.path.join('\n'))) delete slot.owner[slot.key]
     for (const slot of slots) slot.owner[slot.key] = before.get(slot.path.join('\n'))
@@ -237,14 +250,15 @@ class ResultSlot {
 
 const unchanged = (outputs: readonly Node[]): PolicyRewrite => ({ outputs, state: [], isCurrent: () => true })
 
-function execute({ program, updates, result, state }: Trace, { values, branches }: Arguments): unknown {
-  const all = program.run([...values, ...state.map(({ holder }) => holder.value.realize().node)])
+function execute({ program, updates, result, state, packing }: Trace, { values, branches }: Arguments): unknown {
+  const inputs = packedInputs(packing, values)
+  const all = program.run([...inputs, ...state.map(({ holder }) => holder.value.realize().node)])
   const outputs = all.slice(0, all.length - state.length)
   state.forEach(({ holder }, i) => {
     holder.value = new Tensor(all[outputs.length + i]!)
   })
   updates.forEach((places, i) => {
-    const value = new Tensor(outputs[i]!)
+    const value = unpackedOutput(packing, i, outputs[i]!)
     for (const { branch, keys } of places) assign(branches[branch]!, keys, value)
   })
   const returned = outputs.slice(updates.length).map((node) => new Tensor(node))

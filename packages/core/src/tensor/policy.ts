@@ -21,11 +21,29 @@ export interface ProgramPolicy {
 }
 
 export interface PolicyRewrite {
-  /** In the order of those that were given, of the same shapes and formats. */
+  /** In the order of those that were given, of the same shapes and formats but for those that are packed. */
   readonly outputs: readonly Node[]
   readonly state: readonly PolicyState[]
+  /** Arguments that are stored in another form from call to call. */
+  readonly packed?: readonly PackedArgument[]
   /** False when the program has to be rewritten anew before the next call. */
   isCurrent(): boolean
+}
+
+/**
+ * An argument whose memory holds another form of it between calls. The tensor that the function's caller sees is computed from that form
+ * when somebody asks for it.
+ */
+export interface PackedArgument {
+  /** The argument that the function was traced with, and the output that takes its place. */
+  readonly argument: Node
+  readonly output: number
+  /** The leaf that stands for the stored form in the outputs; output `output` is the next stored form, of the same shape and format. */
+  readonly parameter: Node
+  /** The stored form of an argument that comes as values. */
+  pack(value: Tensor): Tensor
+  /** The values that a stored form stands for, after the call that gave it. */
+  unpack(stored: Tensor): Tensor
 }
 
 /** A value that goes from call to call. */

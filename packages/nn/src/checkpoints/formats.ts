@@ -9,6 +9,7 @@ const spellings: Partial<Record<DType, SafetensorsDtype>> = {
   bf16: 'BF16',
   i32: 'I32',
   u32: 'U32',
+  i16: 'I16',
   i8: 'I8',
   u8: 'U8',
   bool: 'BOOL',

@@ -19,6 +19,7 @@ const roundings: Partial<Record<DType, Convert>> = {
 const wrappings: Partial<Record<DType, Convert>> = {
   i32: (value) => value | 0,
   u32: (value) => value >>> 0,
+  i16: (value) => (value << 16) >> 16,
   i8: (value) => (value << 24) >> 24,
   u8: (value) => value & 0xff,
   bool: (value) => (value === 0 ? 0 : 1),

@@ -25,7 +25,7 @@ export const untestedOps: Readonly<Record<string, string>> = {
   ),
   ...reasons(
     'no op',
-    `createHostBackend createNode createRuntime currentRuntime formatGraph formatPolicy formatOf formatShape formatSpec hasAdjacentRows isFloat isInteger
+    `createHostBackend createNode createRuntime currentRuntime formatGraph formatPolicy lossScalePolicy formatOf formatShape formatSpec hasAdjacentRows isFloat isInteger
      isRowMajor mapTensors namedTensors nullKernels ownInputs promote rowMajorStrides rowMajorView sizeOf tensorsIn topologicalOrder
      viewBounds visitTree`,
   ),

@@ -267,7 +267,7 @@ function rowShapes(context: SuiteContext): void {
 }
 
 function rowFormats(context: SuiteContext): void {
-  for (const dtype of (['i32', 'u32', 'i8', 'u8'] as const).filter((name) => context.formats.includes(name))) {
+  for (const dtype of (['i32', 'u32', 'i16', 'i8', 'u8'] as const).filter((name) => context.formats.includes(name))) {
     context.it(`every reduction of ${dtype}, which wraps`, async (random) => {
       const builder = new ProgramBuilder()
       const inputs = [1, 3, 17, 129, 1500].map((length) => {
