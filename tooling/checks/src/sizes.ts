@@ -30,7 +30,8 @@ interface Weight {
 async function bundledBytes({ source, external = [] }: SizeBudget, folder: string): Promise<Weight> {
   const entry = join(folder, 'entry.js')
   writeFileSync(entry, source)
-  const alias = Object.fromEntries(Object.entries(builtPackages()).filter(([name]) => !external.includes(name)))
+  const isOutside = (name: string) => external.some((other) => name === other || name.startsWith(`${other}/`))
+  const alias = Object.fromEntries(Object.entries(builtPackages()).filter(([name]) => !isOutside(name)))
   const { outputFiles, metafile } = await build({
     entryPoints: [entry],
     bundle: true,
