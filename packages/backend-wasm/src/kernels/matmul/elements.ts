@@ -76,8 +76,6 @@ const widenParameters = {
   destination: 'i32',
 } as const
 
-export type WidenFunction = ReturnType<typeof emitWiden>
-
 /** Emits the function that writes a matrix of 16-bit floats row-major as f32. Steps are in bytes. */
 export function emitWiden(module: ModuleBuilder, variant: Variant, format: HalfFormat) {
   return module.function(`matmulWiden-${format}`, widenParameters, 'void', (fn, parameters) => {
