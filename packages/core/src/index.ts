@@ -185,7 +185,9 @@ export type {
   FormatGroup,
   FormatPolicy,
   FormatPolicyOptions,
+  FormatStorage,
   RoundedPlace,
+  RoundedTensor,
   TensorFormat,
 } from './tensor/format-policy.ts'
 export { formatPolicy } from './tensor/format-policy.ts'
@@ -245,7 +247,7 @@ export {
 export { layerNorm } from './tensor/normalization.ts'
 export type { PatchOptions } from './tensor/patches.ts'
 export { fold, pixelShuffle, pixelUnshuffle, unfold } from './tensor/patches.ts'
-export type { PolicyRewrite, PolicyState, ProgramPolicy } from './tensor/policy.ts'
+export type { PackedArgument, PolicyRewrite, PolicyState, ProgramPolicy } from './tensor/policy.ts'
 export type { AveragePoolOptions, MaxPoolOptions } from './tensor/pooling.ts'
 export {
   adaptiveAveragePool1d,
