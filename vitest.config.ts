@@ -47,9 +47,11 @@ const processes = [
   '**/train*.test.ts',
   '**/{cli,bad-input}.test.ts',
   '**/implementations.test.ts',
-  '**/browser*/**',
 ]
 /** `--mode dist` leaves out suites that say nothing of built packages which they have not said of their sources; `--mode release` runs them too. */
+/** They train networks, measure in processes of their own, or start browsers. */
+const slowProjects: readonly string[] = ['apps/examples', 'apps/bench', 'tooling/browser']
+
 const excluded: Readonly<Record<string, readonly string[]>> = { quick: [...suites, ...processes], dist: suites }
 
 /** The modes `dist` and `release` run the tests of published packages that use others against the built ones; every other mode uses sources. */
@@ -63,8 +65,7 @@ export default defineConfig(({ mode }) => {
       testTimeout: 60_000,
       projects: packages
         .filter((target) => !isBuilt || isBuiltOnOthers(target))
-        // Examples train networks, each in its own way.
-        .filter(({ folder }) => mode !== 'quick' || folder !== 'apps/examples')
+        .filter(({ folder }) => mode !== 'quick' || !slowProjects.includes(folder))
         .map(({ folder, manifest }) => ({
           extends: true as const,
           root: join(root, folder),
