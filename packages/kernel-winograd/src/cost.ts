@@ -1,8 +1,8 @@
 import { imageEpilogueWork, matmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Limits, OpCall } from '@tessera/core'
 import { type ConvolutionOp, gridOf, layoutOf } from './wasm/layout.ts'
-import { mostTiles, roundUp, widthOf } from './wasm/tuning.ts'
-import { unitBlocks } from './wasm/units.ts'
+import { cachedFilters, mostTiles, roundUp, widthOf } from './wasm/tuning.ts'
+import { paddedTiles, unitBlocks } from './wasm/units.ts'
 
 /** Relative error of the algorithms, by α, for operands of the size of one. */
 export const tolerances = { 4: 2e-6, 6: 5e-6 } as const
@@ -11,8 +11,8 @@ export const tolerances = { 4: 2e-6, 6: 5e-6 } as const
 const efficiency = 0.85
 
 /**
- * Microseconds of a call, `undefined` for one that the kernels do not take: the products, beside which each block of tiles reads the filters, and the
- * traffic of their operands and results. Tiles are written and read once on the way; filters that are transformed in every run (or the
+ * Microseconds of a call, `undefined` for one that the kernels do not take: the products, beside which each block of tiles reads filters that do not
+ * fit the caches, and the traffic of their operands and results. Tiles are written and read once on the way; filters that are transformed in every run (or the
  * sums of their gradients), spread over α² matrices, at about half of that rate.
  */
 export function costOf(
@@ -28,7 +28,8 @@ export function costOf(
   const keepsFilters = call.op !== 'convolutionBackwardFilter' && call.inputs[1]!.isConstant === true
   const { blocks, tiles } = call.epilogue ? tilesOfUnits() : tilesOfAll()
   const computing = (2 * products * tiles * roundUp(rows, 6) * channels) / (1000 * efficiency * gigaflops)
-  const reading = (4 * products * rows * channels * blocks) / (1000 * gigabytesPerSecond)
+  const filters = 4 * products * rows * channels
+  const reading = (filters * (filters > cachedFilters ? blocks : 1)) / (1000 * gigabytesPerSecond)
   const traffic = 8 * products * (tiles * (rows + channels) + (keepsFilters ? 0 : 2 * rows * channels))
   const rest = traffic / (1000 * gigabytesPerSecond) + (2 * after) / (1000 * gigaflops)
   return 2 * microsecondsPerCall + Math.max(computing, reading) + rest
@@ -42,10 +43,9 @@ export function costOf(
 
   function tilesOfUnits() {
     const tuning = matmulTuning('relaxed')
+    const grid = gridOf(target, size)
     const { tileRows, columnUnits } = unitBlocks(layout!, size, tuning, 1)
-    const [, gridX] = gridOf(target, size)
-    const ofUnit = tileRows * gridX
-    const reads = Math.ceil(ofUnit / mostTiles(channels, rows, size, widthOf(tuning)))
-    return { blocks: batch * columnUnits * reads, tiles: batch * columnUnits * roundUp(ofUnit, 8) }
+    const reads = Math.ceil((tileRows * grid[1]) / mostTiles(channels, rows, size, widthOf(tuning)))
+    return { blocks: batch * columnUnits * reads, tiles: batch * paddedTiles(grid, tileRows) }
   }
 }

@@ -1,6 +1,6 @@
 import type { Blocks, MatmulTuning } from '@tessera/backend-wasm/kernel'
-import type { ConvolutionLayout } from './layout.ts'
-import { gridOf } from './layout.ts'
+import { taps } from '../algorithms.ts'
+import { type ConvolutionLayout, gridOf } from './layout.ts'
 import { mostTiles, roundUp, widthOf } from './tuning.ts'
 
 /** The units of a convolution that an epilogue follows: some channels of some rows of tiles of one image. */
@@ -10,9 +10,18 @@ export interface UnitBlocks extends Blocks {
   readonly perImage: number
 }
 
+/** Columns of the narrowest tile that every variant has: the last columns of a product are computed as so many. */
+const narrowest = 8
+
+/** Tiles of an image that products compute, with those that fill up the columns of each unit of so many rows of tiles. */
+export function paddedTiles([gridY, gridX]: readonly [number, number], tileRows: number): number {
+  const whole = Math.floor(gridY / tileRows) * roundUp(tileRows * gridX, narrowest)
+  return whole + roundUp((gridY % tileRows) * gridX, narrowest)
+}
+
 /**
- * Divides the result of a convolution: the rows of tiles of an image into as few parts as fit the caches, at least two for each of several threads;
- * where tiles are few and filters large, the channels among the threads. Sums are the same for every division.
+ * Divides the result of a convolution: the rows of tiles of an image into parts that fit the caches and fill the columns of products, at least
+ * two for each of several threads; where tiles are few and filters large, the channels among the threads. Sums are the same for every division.
  */
 export function unitBlocks(
   { batch, rows, channels, target }: ConvolutionLayout,
@@ -20,18 +29,23 @@ export function unitBlocks(
   tuning: MatmulTuning,
   threads: number,
 ): UnitBlocks {
-  const [gridY, gridX] = gridOf(target, size)
-  const tiles = gridY * gridX
-  const splitsRows = threads > 1 && rows > batch * tiles
+  const grid = gridOf(target, size)
+  const [gridY, gridX] = grid
+  const splitsRows = threads > 1 && rows > batch * gridY * gridX
   const wanted = threads === 1 || splitsRows ? 1 : (2 * threads) / batch
-  const parts = Math.ceil(Math.max(tiles / mostTiles(channels, rows, size, widthOf(tuning)), wanted))
-  const tileRows = Math.ceil(gridY / Math.min(gridY, parts))
+  const fitting = (2 * mostTiles(channels, rows, size, widthOf(tuning))) / gridX
+  const mostRows = Math.max(1, Math.floor(Math.min(gridY, fitting, gridY / wanted)))
+  // Of those that compute the least, the fewest units: each reads all filters.
+  let tileRows = mostRows
+  for (let fewer = mostRows - 1; fewer >= 1; fewer--) {
+    if (paddedTiles(grid, fewer) < paddedTiles(grid, tileRows)) tileRows = fewer
+  }
   const columnUnits = Math.ceil(gridY / tileRows)
   const unitRows = roundUp(Math.ceil(rows / (splitsRows ? threads : 1)), tuning.rows)
   const rowUnits = Math.ceil(rows / unitRows)
   return {
     rows: unitRows,
-    columns: tileRows * (size - 2) * target[1],
+    columns: tileRows * (size - taps + 1) * target[1],
     rowUnits,
     columnUnits,
     m: rows,
