@@ -110,70 +110,62 @@ function emitPart(
       emitTables(fn, algorithm, tiles, (word) => words.load(data, word), { first, count, padded }, tables)
       const table = fn.local('i32', 'table', sourceTable)
       const panel = fn.local('i32', 'panel', dataStart)
-      fn.repeat(i32.const(+(process.env.R_IN ?? 1)), () => {
-        fn.set(table, sourceTable)
-        fn.set(panel, dataStart)
-        fn.forRange(0, padded, width, () => {
-          const plane = fn.local('i32', 'plane', source)
-          const into = fn.local('i32', 'into', panel)
-          fn.repeat(channels, () => {
-            for (let group = 0; group < width / 4; group++) {
-              fn.call(toProducts, {
-                table: i32.add(table, 4 * entryBytes * group),
-                plane,
-                rowStep: sourceRow,
-                scratch: patch,
-                target: i32.add(into, 16 * group),
-                productStep: dataStep,
-              })
-            }
-            fn.increment(plane, sourceChannel)
-            fn.increment(into, 4 * width)
-          })
-          fn.increment(table, entryBytes * width)
-          fn.increment(panel, panelBytes)
+      fn.forRange(0, padded, width, () => {
+        const plane = fn.local('i32', 'plane', source)
+        const into = fn.local('i32', 'into', panel)
+        fn.repeat(channels, () => {
+          for (let group = 0; group < width / 4; group++) {
+            fn.call(toProducts, {
+              table: i32.add(table, 4 * entryBytes * group),
+              plane,
+              rowStep: sourceRow,
+              scratch: patch,
+              target: i32.add(into, 16 * group),
+              productStep: dataStep,
+            })
+          }
+          fn.increment(plane, sourceChannel)
+          fn.increment(into, 4 * width)
         })
+        fn.increment(table, entryBytes * width)
+        fn.increment(panel, panelBytes)
       })
-      fn.repeat(i32.const(+(process.env.R_MUL ?? 1)), () => {
-        const [a, b, c] = [
-          fn.local('i32', 'a', filters),
-          fn.local('i32', 'b', dataStart),
-          fn.local('i32', 'c', resultStart),
-        ]
-        fn.repeat(size * size, () => {
-          fn.call(multiply, {
-            data,
-            a,
-            row,
-            b,
-            panelBytes,
-            c,
-            cStep: resultRow,
-            rows,
-            channels,
-            tiles: count,
-            zeros: scratch,
-          })
-          fn.increment(a, filterStep)
-          fn.increment(b, dataStep)
-          fn.increment(c, resultStep)
+      const [a, b, c] = [
+        fn.local('i32', 'a', filters),
+        fn.local('i32', 'b', dataStart),
+        fn.local('i32', 'c', resultStart),
+      ]
+      fn.repeat(size * size, () => {
+        fn.call(multiply, {
+          data,
+          a,
+          row,
+          b,
+          panelBytes,
+          c,
+          cStep: resultRow,
+          rows,
+          channels,
+          tiles: count,
+          zeros: scratch,
         })
+        fn.increment(a, filterStep)
+        fn.increment(b, dataStep)
+        fn.increment(c, resultStep)
       })
-      fn.repeat(i32.const(+(process.env.R_OUT ?? 1)), () => {
-        const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
-        const results = fn.local('i32', 'results', resultStart)
-        fn.repeat(rows, () => {
-          const entry = fn.local('i32', 'entry', targetTable)
-          const from = fn.local('i32', 'from', results)
-          fn.forRange(0, count, 4, () => {
-            const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
-            fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
-            fn.increment(entry, 4 * entryBytes)
-            fn.increment(from, 16)
-          })
-          fn.increment(plane, targetChannel)
-          fn.increment(results, resultRow)
+      const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
+      const results = fn.local('i32', 'results', resultStart)
+      fn.repeat(rows, () => {
+        const entry = fn.local('i32', 'entry', targetTable)
+        const from = fn.local('i32', 'from', results)
+        fn.forRange(0, count, 4, () => {
+          const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
+          fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
+          fn.increment(entry, 4 * entryBytes)
+          fn.increment(from, 16)
         })
+        fn.increment(plane, targetChannel)
+        fn.increment(results, resultRow)
       })
     })
   })
