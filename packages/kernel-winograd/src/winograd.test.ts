@@ -79,7 +79,7 @@ describe('selection', () => {
         expect(layers).toHaveLength(2)
         for (const [i, name] of ['winograd-f4', 'wasm-convolution'].entries()) {
           const [, kernel, estimated, measured] = layers[i]!.match(
-            /\d+ {2}(\S+) +([\d.]+) µs +([\d.]+) µs {2}convolution/,
+            /\d+ {2}(\S+) +([\d.]+) µs +([\d.]+) µs .*convolution f32/,
           )!
           expect(kernel).toBe(name)
           for (const microseconds of [estimated, measured]) expect(Number(microseconds)).toBeGreaterThan(0)
