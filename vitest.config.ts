@@ -46,12 +46,11 @@ const processes = [
   '**/threads/{pool,lifetime}.test.ts',
   '**/train*.test.ts',
   '**/{cli,bad-input}.test.ts',
-  '**/implementations.test.ts',
 ]
-/** `--mode dist` leaves out suites that say nothing of built packages which they have not said of their sources; `--mode release` runs them too. */
 /** They train networks, measure in processes of their own, or start browsers. */
 const slowProjects: readonly string[] = ['apps/examples', 'apps/bench', 'tooling/browser']
 
+/** `--mode dist` leaves out suites that say nothing of built packages which they have not said of their sources; `--mode release` runs them too. */
 const excluded: Readonly<Record<string, readonly string[]>> = { quick: [...suites, ...processes], dist: suites }
 
 /** The modes `dist` and `release` run the tests of published packages that use others against the built ones; every other mode uses sources. */
