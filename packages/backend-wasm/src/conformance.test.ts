@@ -5,7 +5,7 @@ import { WasmDevice } from './device/device.ts'
 import { Machine } from './device/machine.ts'
 import { wasmFormats } from './fused/operations.ts'
 import { wasmKernels } from './kernels/index.ts'
-import { threaded } from './testing/backends.ts'
+import { optimised, threaded } from './testing/backends.ts'
 import { canEnableRevectorizer, supportsThreads, type Variant, variants } from './variant.ts'
 import { wasm } from './wasm.ts'
 
@@ -17,7 +17,8 @@ const conformance = (name: string, backend: Backend): void => {
 
 for (const variant of variants) {
   if (variant === 'wide' && !canEnableRevectorizer()) continue
-  conformance(`${variant}, one thread`, wasm({ variant, threads: 1 }).backends![0]!)
+  const backend = wasm({ variant, threads: 1 }).backends![0]!
+  conformance(`${variant}, one thread`, variant === 'wide' ? optimised(backend) : backend)
   if (!supportsThreads()) continue
   for (const threads of [2, 3]) conformance(`${variant}, ${threads} threads`, threaded(variant, threads))
 }

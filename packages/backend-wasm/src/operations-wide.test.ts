@@ -1,5 +1,6 @@
 import { collectCoverage, opTests, testOp } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
+import { optimised } from './testing/backends.ts'
 import { wasm } from './wasm.ts'
 
 /** In a file of its own: the flag that wide vectors need is set before anything else compiles WebAssembly. */
@@ -13,10 +14,12 @@ const coverage = collectCoverage({
   },
 })
 
+const plugin = wasm({ variant: 'wide', threads: 1 })
+
 describe('ops, wide', () =>
   testOp({
     ops: opTests,
-    use: [wasm({ variant: 'wide', threads: 1 })],
+    use: [{ ...plugin, backends: plugin.backends!.map(optimised) }],
     run: { describe, it },
     formats: ['f32', 'i32'],
     extent: 'values',

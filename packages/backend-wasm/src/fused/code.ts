@@ -21,6 +21,9 @@ export const commonParameters = {
 
 export type FusedParameters = typeof commonParameters & Readonly<Record<`operand${number}`, 'i32'>>
 
+/** Bytes at the start of each thread's scratch memory that `takeJoinBytes` gives out. */
+export const joinBytes = 4096
+
 /** What the emitters of one function share: the builder, the body, words of the call's data, and vector constants. */
 export class FusedCode {
   readonly fn: FunctionBuilder<FusedParameters, 'void'>
@@ -33,6 +36,7 @@ export class FusedCode {
   /** Values that `interleave` has yet to put into their locals. */
   #waiting: { readonly local: Local<'v128'>; readonly value: Vector }[] | undefined
   #ramp: Local<'v128'> | undefined
+  #joinBytesTaken = 0
   readonly #steps = new Map<number, Local<'i32'>>()
   readonly #counters = new Map<number, Local<'v128'>>()
 
@@ -63,6 +67,17 @@ export class FusedCode {
       integer: (bits) => this.integer(bits),
       double: (value) => this.double(value),
     }
+  }
+
+  /**
+   * An offset in the thread's scratch memory, below `joinBytes`, that nothing else in the function uses; `undefined` when all are taken. V8's revectoriser
+   * moves loads beyond later stores to the same place, so every value that goes through memory for its sake needs a place of its own.
+   */
+  takeJoinBytes(bytes: number): number | undefined {
+    const offset = this.#joinBytesTaken
+    if (offset + bytes > joinBytes) return undefined
+    this.#joinBytesTaken += bytes
+    return offset
   }
 
   /** A word of the call's data. */

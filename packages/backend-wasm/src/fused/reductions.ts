@@ -73,10 +73,6 @@ export function accumulateProduct(code: FusedCode, { value }: Accumulator, a: Ve
   code.fn.set(value, relaxed ? f32x4.relaxedMadd(factor, other, value) : f32x4.add(value, f32x4.mul(factor, other)))
 }
 
-/** Bytes at the start of each thread's scratch memory that `joinAccumulators` and `cutOff` use. */
-export const joinBytes = 128
-const cutOffset = 64
-
 /**
  * Adds what several accumulators have seen to another one, pairwise. They go through memory side by side: stores are what V8's
  * revectoriser starts from when it looks for pairs of vectors.
@@ -91,11 +87,13 @@ export function joinAccumulators(
   if (code.environment.variant === 'wide') {
     const address = fn.parameters.threadScratch
     for (const vectors of [accumulators.map(({ value }) => value), accumulators.flatMap(({ nan }) => nan ?? [])]) {
+      const offset = code.takeJoinBytes(16 * vectors.length)
+      if (offset === undefined) continue
       vectors.forEach((vector, u) => {
-        fn.store('v128', address, vector, 16 * u)
+        fn.store('v128', address, vector, offset + 16 * u)
       })
       vectors.forEach((vector, u) => {
-        fn.set(vector, v128.load(address, 16 * u))
+        fn.set(vector, v128.load(address, offset + 16 * u))
       })
     }
   }
@@ -129,10 +127,11 @@ export function rowResult(code: FusedCode, reduction: Reduction, accumulator: Ac
  * use back to where it was loaded, and gives up if it meets an instruction that has no pair, as in the loops that made this value.
  */
 function cutOff(code: FusedCode, value: Vector): Vector {
-  if (code.environment.variant !== 'wide') return value
+  const offset = code.environment.variant === 'wide' ? code.takeJoinBytes(16) : undefined
+  if (offset === undefined) return value
   const address = code.fn.parameters.threadScratch
-  code.fn.storeLane(32, address, value, 0, cutOffset)
-  return code.keep(v128.load32Splat(address, cutOffset))
+  code.fn.storeLane(32, address, value, 0, offset)
+  return code.keep(v128.load32Splat(address, offset))
 }
 
 function resultInLanes(code: FusedCode, reduction: Reduction, accumulator: Accumulator): Vector {

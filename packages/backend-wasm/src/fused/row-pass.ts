@@ -2,18 +2,11 @@ import type { Local } from '../assembler/index.ts'
 import { i32, v128 } from '../assembler/index.ts'
 import { type Block, loadBlock, storeBlock, storeFirst } from './access.ts'
 import { type Value, variesInner } from './body.ts'
-import type { FusedCode, Integer } from './code.ts'
+import { type FusedCode, type Integer, joinBytes } from './code.ts'
 import { Evaluator } from './evaluator.ts'
 import { type Bases, emitBlocks, emitOdometer, type LoopAxis } from './loops.ts'
 import { isPerElement, type RowPass, type RowPlan } from './passes.ts'
-import {
-  type Accumulator,
-  accumulate,
-  accumulateProduct,
-  createAccumulator,
-  joinAccumulators,
-  joinBytes,
-} from './reductions.ts'
+import { type Accumulator, accumulate, accumulateProduct, createAccumulator, joinAccumulators } from './reductions.ts'
 import { min } from './scalars.ts'
 
 /** How a row body is run. */

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import type { Backend } from '@tessera/core'
 import { WasmDevice } from '../device/device.ts'
 import { Machine } from '../device/machine.ts'
@@ -14,5 +15,15 @@ export const threaded = (variant: Variant, threads: number): Backend => ({
     if (typeof startWorker !== 'function') throw new Error(startWorker.unavailable)
     await machine.startThreads(startWorker, await availableThreads(), true)
     return new WasmDevice(machine)
+  },
+})
+
+/** A backend whose programs only the optimising compiler makes: it alone joins vectors, and by itself it takes over after many runs only. */
+export const optimised = (backend: Backend): Backend => ({
+  ...backend,
+  open: async () => {
+    const device = await backend.open()
+    setFlagsFromString('--no-liftoff')
+    return device
   },
 })
