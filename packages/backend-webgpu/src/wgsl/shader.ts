@@ -157,7 +157,7 @@ export class Shader {
     const text = [...this.#declarations, ...main].join('\n')
     const helpers = helpersOf(text)
     const enabled = [
-      ...(declarations.some((line) => line.includes('f16')) || text.includes('f16(') ? ['enable f16;'] : []),
+      ...([...declarations, text].some((part) => /\bf16\b/.test(part)) ? ['enable f16;'] : []),
       ...(subgroup ? ['enable subgroups;'] : []),
     ]
     return {
