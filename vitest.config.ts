@@ -62,6 +62,8 @@ export default defineConfig(({ mode }) => {
     test: {
       // Tests that train or compile a lot share two cores with others.
       testTimeout: 60_000,
+      // Vitest leaves a core free, of two as well.
+      ...(mode === 'quick' && { maxWorkers: '100%' }),
       projects: packages
         .filter((target) => !isBuilt || isBuiltOnOthers(target))
         .filter(({ folder }) => mode !== 'quick' || !slowProjects.includes(folder))
