@@ -1,4 +1,4 @@
-import type { Kernel, Limits, OpCall } from '@tessera/core'
+import type { Limits, OpCall } from '@tessera/core'
 import { ownInputs, sizeOf } from '@tessera/core'
 import type { ModuleBuilder } from '../../assembler/index.ts'
 import type { WasmArgument, WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '../../program/contract.ts'
@@ -9,6 +9,7 @@ import type { MatmulTuning } from '../matmul/tuning.ts'
 import { imageEpilogueWork, imageFollowers } from './after.ts'
 import { type ConvolutionOp, geometryOf, takes, zeroStep } from './calls.ts'
 import { emitFilterGradient } from './filter-gradient.ts'
+import { type ConvolutionMethod, kernelOf } from './kernel-of.ts'
 import { type ProductPlan, planBackwardInput, planFilterGradient, planForward } from './plan.ts'
 import { type Convolution, mostSpatialAxes, writesWholeInput } from './problems.ts'
 import { convolutionUnitParameters, emitProduct, type ProductFunctions, productParameters } from './product.ts'
@@ -134,30 +135,21 @@ function planWithEpilogue(
   }
 }
 
-function kernelOf<Op extends ConvolutionOp>(op: Op, name: string, planner: Planner): Kernel<Op, 'wasm'> {
-  return {
-    name,
-    op,
-    backend: 'wasm',
-    tolerance: 2e-6,
-    epilogues: op !== 'convolutionBackwardFilter',
-    cost: (call, limits) => costOf(call as unknown as OpCall<ConvolutionOp>, limits),
-    build: (call) => (target) =>
-      call.epilogue
-        ? planWithEpilogue(call as unknown as OpCall<'convolution' | 'convolutionBackwardInput'>, target)
-        : planCall(call as unknown as OpCall<ConvolutionOp>, target, planner),
-  }
-}
+const direct = (planner: Planner): ConvolutionMethod => ({
+  costOf,
+  plan: (call, target) => planCall(call, target, planner),
+  planWithEpilogue,
+})
 
 /** Convolution and its gradients in one to three spatial dimensions, with any stride, padding, dilation and groups. */
-export const convolutionKernel = kernelOf('convolution', 'wasm-convolution', planForward)
+export const convolutionKernel = kernelOf('convolution', 'wasm-convolution', direct(planForward))
 export const convolutionBackwardInputKernel = kernelOf(
   'convolutionBackwardInput',
   'wasm-convolution-backward-input',
-  planBackwardInput,
+  direct(planBackwardInput),
 )
 export const convolutionBackwardFilterKernel = kernelOf(
   'convolutionBackwardFilter',
   'wasm-convolution-backward-filter',
-  planFilterGradient,
+  direct(planFilterGradient),
 )

@@ -1,4 +1,4 @@
-import type { Kernel, Limits, OpCall } from '@tessera/core'
+import type { Limits, OpCall } from '@tessera/core'
 import { ownInputs, sizeOf } from '@tessera/core'
 import type { WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '../../program/contract.ts'
 import { bytesOf, epiloguePart, invocationOf, joinWords, resultOf, stageOf } from '../epilogue.ts'
@@ -7,6 +7,7 @@ import { imageEpilogueWork, imageFollowers } from './after.ts'
 import { type ConvolutionOp, geometryOf, takes, zeroStep } from './calls.ts'
 import { depthwiseParameters, emitDepthwise, emitDepthwiseFilter } from './depthwise.ts'
 import { isDepthwise, planDepthwise } from './depthwise-plan.ts'
+import { type ConvolutionMethod, kernelOf } from './kernel-of.ts'
 import { backwardInputProducts, forwardProducts, mostSpatialAxes, type Product, writesWholeInput } from './problems.ts'
 import { unitProduct } from './units.ts'
 
@@ -113,28 +114,17 @@ function planWithEpilogue(
   }
 }
 
-function kernelOf<Op extends ConvolutionOp>(op: Op, name: string): Kernel<Op, 'wasm'> {
-  return {
-    name,
-    op,
-    backend: 'wasm',
-    tolerance: 2e-6,
-    epilogues: op !== 'convolutionBackwardFilter',
-    cost: (call, limits) => costOf(call as unknown as OpCall<ConvolutionOp>, limits),
-    build: (call) => (target) =>
-      call.epilogue
-        ? planWithEpilogue(call as unknown as OpCall<'convolution' | 'convolutionBackwardInput'>, target)
-        : planCall(call as unknown as OpCall<ConvolutionOp>, target),
-  }
-}
+const depthwise: ConvolutionMethod = { costOf, plan: planCall, planWithEpilogue }
 
 /** Convolutions in one or two dimensions of groups of few channels, above all of one each, and their gradients. */
-export const depthwiseConvolutionKernel = kernelOf('convolution', 'wasm-depthwise-convolution')
+export const depthwiseConvolutionKernel = kernelOf('convolution', 'wasm-depthwise-convolution', depthwise)
 export const depthwiseConvolutionBackwardInputKernel = kernelOf(
   'convolutionBackwardInput',
   'wasm-depthwise-convolution-backward-input',
+  depthwise,
 )
 export const depthwiseConvolutionBackwardFilterKernel = kernelOf(
   'convolutionBackwardFilter',
   'wasm-depthwise-convolution-backward-filter',
+  depthwise,
 )
