@@ -62,7 +62,7 @@ export { referenceBackend, referenceKernels } from './run/reference/index.ts'
 export type { Runtime, RuntimeOptions } from './run/runtime.ts'
 export { createRuntime, currentRuntime, referencePlugin } from './run/runtime.ts'
 export type { Epilogue, OpCall, Operand, Program, ProgramBuffer } from './schedule/program.ts'
-export { ownInputs } from './schedule/program.ts'
+export { ownInputs, resultBuffer, resultOf } from './schedule/program.ts'
 export type { SelectionRules } from './select/select.ts'
 export {
   celu,

@@ -9,9 +9,9 @@ import {
 } from '@tessera/backend-wasm/kernel'
 import type { Kernel, OpCall } from '@tessera/core'
 import { costOf, tolerances } from './cost.ts'
+import { layoutOf } from './layout.ts'
 import { input, own, partsOf } from './parts.ts'
 import { type FilterMatrices, filtersFunction, planFilters } from './wasm/filters.ts'
-import { layoutOf } from './wasm/layout.ts'
 import { planProduct, productFunction, unitFunction } from './wasm/product.ts'
 import { unitBlocks } from './wasm/units.ts'
 

@@ -1,6 +1,6 @@
 import { imageEpilogueWork, matmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Limits, OpCall } from '@tessera/core'
-import { type ConvolutionOp, gridOf, layoutOf } from './wasm/layout.ts'
+import { type ConvolutionOp, gridOf, layoutOf } from './layout.ts'
 import { cachedFilters, mostTiles, roundUp, widthOf } from './wasm/tuning.ts'
 import { paddedTiles, unitBlocks } from './wasm/units.ts'
 

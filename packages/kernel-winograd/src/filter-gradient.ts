@@ -2,9 +2,9 @@ import type { WasmCallPlan, WasmFunction, WasmStep, WasmTarget } from '@tessera/
 import { matmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Kernel, OpCall } from '@tessera/core'
 import { costOf, tolerances } from './cost.ts'
+import { type ConvolutionOp, layoutOf } from './layout.ts'
 import { input, own, partsOf } from './parts.ts'
 import { filterGradientFunction, planFilterGradient } from './wasm/filter-gradient.ts'
-import { type ConvolutionOp, layoutOf } from './wasm/layout.ts'
 
 const parts = /* @__PURE__ */ partsOf((algorithm) => ({ algorithm, gradient: filterGradientFunction(algorithm) }))
 

@@ -1,11 +1,13 @@
 import type { FusedBody, OpCall, Operand, View } from '@tessera/core'
-import { formatOf, rowMajorView, sizeOf } from '@tessera/core'
+import { formatOf, resultBuffer, sizeOf } from '@tessera/core'
 import type { PlacedOperand } from '../fused/body.ts'
 import { generatedArguments } from '../fused/generate.ts'
 import { laneKindOf } from '../fused/operations.ts'
 import { type BlockPart, type Blocks, planBlock } from '../fused/plan-block.ts'
 import { opWeight } from '../fused/weights.ts'
 import type { WasmArgument, WasmInvocation } from '../program/contract.ts'
+
+export { resultOf } from '@tessera/core'
 
 /** Longest row that an epilogue may reduce: its units hold whole rows of the result in the thread's scratch. */
 const longestRow = 4096
@@ -16,15 +18,6 @@ export function bytesOf({ view, dtype }: Operand): number {
     (bytes, extent, axis) => (view.strides[axis] === 0 ? bytes : bytes * extent),
     formatOf(dtype).bytes,
   )
-}
-
-/** No buffer of a program has this id. */
-const staged = -1
-
-/** What the op of a call with one output gives, before an epilogue. */
-export function resultOf({ epilogue, outputs }: OpCall): Operand {
-  if (!epilogue) return outputs[0]!
-  return { buffer: staged, dtype: epilogue.result.dtype, view: rowMajorView(epilogue.result.shape) }
 }
 
 /**
@@ -87,7 +80,7 @@ export function epiloguePart(
     place: at,
   })
   const result: PlacedOperand = {
-    buffer: staged,
+    buffer: resultBuffer,
     dtype: 'f32',
     view: { shape: domain, strides: [...batch.map(() => 0), blocks.columns, 1], offset: 0 },
     place: { kind: 'threadScratch' },

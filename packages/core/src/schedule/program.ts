@@ -1,7 +1,7 @@
 import type { DType } from '../graph/format.ts'
 import type { TensorSpec } from '../graph/node.ts'
 import type { FusedBody, OpAttributes, OpName } from '../graph/operations.ts'
-import type { View } from '../graph/view.ts'
+import { rowMajorView, type View } from '../graph/view.ts'
 
 /** A tensor inside a program: a view, in elements, of one of the program's buffers. */
 export interface Operand {
@@ -46,6 +46,16 @@ export interface OpCall<Op extends OpName = OpName> {
 /** The inputs of a call's op, without those of its epilogue. */
 export function ownInputs(call: OpCall): readonly Operand[] {
   return call.epilogue ? call.inputs.slice(0, call.epilogue.firstInput) : call.inputs
+}
+
+/** The id that stands for a call's own result before its epilogue; no buffer of a program has it. */
+export const resultBuffer = -1
+
+/** What the op of a call with one output gives, before an epilogue. */
+export function resultOf({ epilogue, outputs }: OpCall): Operand {
+  if (!epilogue) return outputs[0]!
+  const { dtype, shape } = epilogue.result
+  return { buffer: resultBuffer, dtype, view: rowMajorView(shape) }
 }
 
 /**

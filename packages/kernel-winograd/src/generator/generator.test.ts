@@ -147,6 +147,21 @@ describe('linearProgram', () => {
     )
   })
 
+  it('emits code of another language', () => {
+    const matrix = cookToom(4, 3, [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2]).input
+    const lines: string[] = []
+    const name = (code: string) => `v${lines.push(`const v${lines.length} = ${code}`) - 1}`
+    const results = runLinearProgram(linearProgram(matrix), ['d[0]', 'd[1]', 'd[2]', 'd[3]', 'd[4]', 'd[5]'], {
+      zero: () => '0',
+      scale: (value, factor) => name(`${factor.toNumber()} * ${value}`),
+      addScaled: (left, right, factor) => name(`${left} + ${factor.toNumber()} * ${right}`),
+    })
+    const data = [3, -1, 4, 1, -5, 9]
+    const run = new Function('d', `${lines.join('\n')}\nreturn [${results.join(', ')}]`)
+    // Dyadic fractions: exact in float64.
+    expect(run(data)).toEqual(times(matrix, data.map(Rational.of)).map((value) => value.toNumber()))
+  })
+
   // Section 4.1: F(2×2, 3×3) takes 32 additions for the data and 24 for the inverse.
   it('takes as few additions as the paper counts', () => {
     const { input, output } = cookToom(2, 3, [0, 1, -1])

@@ -90,7 +90,25 @@ function mostFrequentPair(rows: readonly ReadonlyMap<number, Rational>[]): Pair 
   return best?.pair
 }
 
-/** The program's result for numbers, or anything that can be added and scaled. */
+/**
+ * The program's result for numbers, or anything that can be added and scaled. Where values are expressions of the language in which a kernel is
+ * written, and `addScaled` emits a statement and gives the name of its result, this emits the transform: so do the kernels for WebAssembly
+ * (`wasm/linear.ts`), and other languages need no more than the three functions.
+ *
+ * @example
+ * ```ts
+ * const { input } = cookToom(2, 3, [0, 1, -1])
+ * const lines: string[] = []
+ * const name = (code: string) => `v${lines.push(`let v${lines.length} = ${code};`) - 1}`
+ * const results = runLinearProgram(linearProgram(input), ['d[0]', 'd[1]', 'd[2]', 'd[3]'], {
+ *   zero: () => '0.0',
+ *   scale: (value, factor) => name(`${factor.toNumber()} * ${value}`),
+ *   addScaled: (left, right, factor) => name(`fma(${factor.toNumber()}, ${right}, ${left})`),
+ * })
+ * console.log(lines[0]) // let v0 = fma(-1, d[2], d[0]);
+ * console.log(results.join(', ')) // v0, v1, v2, v3
+ * ```
+ */
 export function runLinearProgram<Value>(
   { steps, outputs }: LinearProgram,
   values: readonly Value[],

@@ -18,9 +18,9 @@ import {
   type PanelFunction,
 } from '@tessera/backend-wasm/kernel'
 import { type Algorithm, taps } from '../algorithms.ts'
+import { type ConvolutionLayout, gridOf } from '../layout.ts'
 import { emitTables, geometryOf, geometryWords } from './geometry.ts'
 import { emitSquares, emitTiles, entryBytes } from './lanes.ts'
-import { type ConvolutionLayout, gridOf } from './layout.ts'
 import type { ProductPlan } from './product.ts'
 import { emitFromProducts, emitToProducts, transformScratchBytes } from './transforms.ts'
 import { align, chooseNarrowest, gradientBlockRows, gradientDepth, min, roundUp, spread, widthOf } from './tuning.ts'

@@ -1,7 +1,7 @@
 import type { Expression, FunctionBuilder, Local } from '@tessera/backend-wasm'
 import type { Algorithm } from '../algorithms.ts'
+import { type ConvolutionLayout, gridOf } from '../layout.ts'
 import type { TilesFunction } from './lanes.ts'
-import { type ConvolutionLayout, gridOf } from './layout.ts'
 
 /**
  * What the functions know of a convolution. Tiles are counted over all images; rows are channels of the result, channels those of the source;

@@ -1,7 +1,9 @@
 import { type Expression, type FunctionBuilder, f32x4, type Local, type Variant, v128 } from '@tessera/backend-wasm'
-import type { LinearProgram } from '../generator/linear-program.ts'
+import { type LinearProgram, runLinearProgram } from '../generator/linear-program.ts'
+import type { Rational } from '../generator/rational.ts'
 
 type Statements = Pick<FunctionBuilder, 'local'>
+type Vector = Expression<'v128'>
 
 /** The factors of a program as vectors in locals: constants inside a loop are slow. */
 export type Factors = ReadonlyMap<string, Local<'v128'>>
@@ -23,29 +25,23 @@ export function emitLinear(
   variant: Variant,
   program: LinearProgram,
   factors: Factors,
-  values: readonly Expression<'v128'>[],
-): Expression<'v128'>[] {
-  const known = [...values]
-  for (const { left, right, factor } of program.steps) {
-    const operand = known[right]!
-    const sum = left === undefined ? undefined : known[left]!
-    const key = `${factor}`
-    known.push(fn.local('v128', 'value', step(variant, sum, operand, key, factors.get(key))))
-  }
-  return program.outputs.map((output) => (output === undefined ? v128.const(new Float32Array(4)) : known[output]!))
-}
-
-function step(
-  variant: Variant,
-  sum: Expression<'v128'> | undefined,
-  operand: Expression<'v128'>,
-  key: string,
-  factor: Local<'v128'> | undefined,
-): Expression<'v128'> {
-  if (!factor) {
-    if (!sum) return key === '1' ? operand : f32x4.neg(operand)
-    return key === '1' ? f32x4.add(sum, operand) : f32x4.sub(sum, operand)
-  }
-  if (!sum) return f32x4.mul(operand, factor)
-  return variant === 'plain' ? f32x4.add(sum, f32x4.mul(operand, factor)) : f32x4.relaxedMadd(operand, factor, sum)
+  values: readonly Vector[],
+): Vector[] {
+  const name = (value: Vector) => fn.local('v128', 'value', value)
+  const factorOf = (factor: Rational) => factors.get(`${factor}`)
+  const isOne = (factor: Rational) => `${factor}` === '1'
+  return runLinearProgram<Vector>(program, values, {
+    zero: () => v128.const(new Float32Array(4)),
+    scale: (value, factor) => {
+      const vector = factorOf(factor)
+      if (vector) return name(f32x4.mul(value, vector))
+      return name(isOne(factor) ? value : f32x4.neg(value))
+    },
+    addScaled: (left, right, factor) => {
+      const vector = factorOf(factor)
+      if (!vector) return name(isOne(factor) ? f32x4.add(left, right) : f32x4.sub(left, right))
+      const fused = variant !== 'plain'
+      return name(fused ? f32x4.relaxedMadd(right, vector, left) : f32x4.add(left, f32x4.mul(right, vector)))
+    },
+  })
 }

@@ -1,6 +1,6 @@
 import type { Blocks, MatmulTuning } from '@tessera/backend-wasm/kernel'
 import { taps } from '../algorithms.ts'
-import { type ConvolutionLayout, gridOf } from './layout.ts'
+import { type ConvolutionLayout, gridOf } from '../layout.ts'
 import { mostTiles, roundUp, widthOf } from './tuning.ts'
 
 /** The units of a convolution that an epilogue follows: some channels of some rows of tiles of one image. */

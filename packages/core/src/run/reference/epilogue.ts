@@ -1,13 +1,9 @@
 import { formatOf } from '../../graph/format.ts'
 import type { OpName } from '../../graph/operations.ts'
 import { sizeOf } from '../../graph/shape.ts'
-import { rowMajorView } from '../../graph/view.ts'
 import type { ReferenceKernelProgram } from '../../plugin/contract.ts'
-import { type OpCall, type Operand, ownInputs } from '../../schedule/program.ts'
+import { type OpCall, ownInputs, resultOf } from '../../schedule/program.ts'
 import { buildFused } from './fused.ts'
-
-/** The id of the buffer that holds a call's own result; no buffer of a program has it. */
-const resultBuffer = -1
 
 /**
  * Builds calls with epilogues from calls without: the op's result goes to an array of its own, and the epilogue reads that. It
@@ -20,7 +16,7 @@ export function buildWithEpilogue<Op extends OpName>(
   const { epilogue } = call
   if (!epilogue) return build(call)
   const { result, body, firstInput } = epilogue
-  const own: Operand = { buffer: resultBuffer, dtype: result.dtype, view: rowMajorView(result.shape) }
+  const own = resultOf(call)
   const { op, attributes } = call
   const compute = build({ op, attributes, inputs: ownInputs(call), outputs: [own] })
   const finish = buildFused({

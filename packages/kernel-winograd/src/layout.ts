@@ -1,7 +1,6 @@
-import { resultOf } from '@tessera/backend-wasm/kernel'
 import type { ConvolutionGeometry, OpCall, Operand } from '@tessera/core'
-import { isRowMajor, ownInputs, sizeOf } from '@tessera/core'
-import { taps } from '../algorithms.ts'
+import { isRowMajor, ownInputs, resultOf, sizeOf } from '@tessera/core'
+import { taps } from './algorithms.ts'
 
 export type ConvolutionOp = 'convolution' | 'convolutionBackwardInput' | 'convolutionBackwardFilter'
 
