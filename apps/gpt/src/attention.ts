@@ -1,57 +1,6 @@
 import type { Runtime } from '@tessera/core'
-import {
-  banded,
-  dense,
-  fitted,
-  fixedHeads,
-  patternWork,
-  type SparsePattern,
-  strided,
-} from '@tessera/kernel-sparse-attention'
-import { type GptConfiguration, headPatterns, type LayerAttention } from '@tessera/models-gpt'
-
-/** What `--attention` takes, for messages and help. */
-export const attentionChoices = 'dense, banded[:WIDTH], alternating[:WIDTH], strided[:STRIDE] or fixed[:BLOCK[:CELLS]]'
-
-/** What `--attention` says: a kind, and up to two numbers. */
-export interface AttentionChoice {
-  readonly kind: 'dense' | 'banded' | 'alternating' | 'strided' | 'fixed'
-  readonly sizes: readonly number[]
-}
-
-const mostSizes = { dense: 0, banded: 1, alternating: 1, strided: 1, fixed: 2 } as const
-
-/**
- * Reads `fixed:128:8`.
- *
- * @throws Error that says what is expected
- */
-export function attentionChoice(text: string): AttentionChoice {
-  const [kind, ...rest] = text.split(':')
-  const sizes = rest.map(Number)
-  const most = Object.hasOwn(mostSizes, kind!) ? mostSizes[kind as AttentionChoice['kind']] : -1
-  if (rest.length > most || !sizes.every((size) => Number.isSafeInteger(size) && size > 0))
-    throw new Error(`Expected ${attentionChoices}, with whole numbers from 1 up.`)
-  return { kind: kind as AttentionChoice['kind'], sizes }
-}
-
-/** The patterns of the layers; sizes that are not given come from the length of the text (Child et al. 2019, section 4.2: l near √n). */
-export function attentionLayers({ kind, sizes }: AttentionChoice, block: number, heads: number): LayerAttention[] {
-  const root = Math.min(block, 2 ** Math.round(Math.log2(block) / 2))
-  const size = sizes[0] ?? root
-  switch (kind) {
-    case 'dense':
-      return [dense()]
-    case 'banded':
-      return [banded(size)]
-    case 'alternating':
-      return [dense(), banded(size)]
-    case 'strided':
-      return [strided(size)]
-    case 'fixed':
-      return [fixedHeads(size, sizes[1] ?? Math.max(1, Math.floor(size / 16)), heads)]
-  }
-}
+import type { SparsePattern } from '@tessera/kernel-sparse-attention'
+import { attentionScores, type GptConfiguration, headPatterns } from '@tessera/models-gpt'
 
 /** What a model's attention costs beside a dense one. */
 export interface AttentionCost {
@@ -62,15 +11,12 @@ export interface AttentionCost {
   readonly denseScoreBytes: number
 }
 
-export function attentionCost({ layers, heads, blockSize, attention }: GptConfiguration, batch: number): AttentionCost {
-  let scores = 0
-  for (let layer = 0; layer < layers; layer++) {
-    const patterns = headPatterns(attention[layer % attention.length]!)
-    const counts = patterns.map((pattern) => patternWork(fitted(pattern, blockSize), blockSize).pairs)
-    scores += (counts.reduce((sum, count) => sum + count, 0) / counts.length) * heads
+export function attentionCost(configuration: GptConfiguration, batch: number): AttentionCost {
+  const { layers, heads, blockSize } = configuration
+  return {
+    ...attentionScores(configuration, blockSize),
+    denseScoreBytes: 4 * batch * layers * heads * blockSize ** 2,
   }
-  const denseScores = (layers * heads * blockSize * (blockSize + 1)) / 2
-  return { scores, denseScores, denseScoreBytes: 4 * batch * layers * heads * blockSize ** 2 }
 }
 
 export function isSparse({ attention }: GptConfiguration): boolean {

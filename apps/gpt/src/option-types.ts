@@ -1,5 +1,5 @@
+import { type AttentionChoice, parseAttention } from '@tessera/models-gpt'
 import { InvalidArgumentError } from 'commander'
-import { type AttentionChoice, attentionChoice } from './attention.ts'
 import { type TokenizerChoice, tokenizerChoice } from './tokenizers.ts'
 
 /** Makes a reader of numbers within bounds, for commander. */
@@ -28,7 +28,7 @@ export function tokenizerName(text: string): TokenizerChoice {
 
 export function attentionKind(text: string): AttentionChoice {
   try {
-    return attentionChoice(text)
+    return parseAttention(text)
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message)
   }

@@ -1,5 +1,5 @@
+import { attentionChoices } from '@tessera/models-gpt'
 import { Command, Option } from 'commander'
-import { attentionChoices } from './attention.ts'
 import { evaluateCommand, partNames } from './commands/evaluate.ts'
 import { sampleCommand } from './commands/sample.ts'
 import { trainCommand } from './commands/train.ts'

@@ -1,5 +1,11 @@
-import { type GptOptions, type GptPreset, gptPreset, gptPresetNames } from '@tessera/models-gpt'
-import { type AttentionChoice, attentionLayers } from './attention.ts'
+import {
+  type AttentionChoice,
+  attentionLayers,
+  type GptOptions,
+  type GptPreset,
+  gptPreset,
+  gptPresetNames,
+} from '@tessera/models-gpt'
 import { type TokenizerChoice, tokenizerChoice } from './tokenizers.ts'
 import { UsageError } from './usage-error.ts'
 

@@ -9,6 +9,13 @@ export {
   generateTokens,
 } from './generation/generate.ts'
 export { checkSamplingOptions, type SamplingOptions, sampleToken } from './generation/sampling.ts'
+export {
+  type AttentionChoice,
+  attentionChoices,
+  attentionLayers,
+  attentionScores,
+  parseAttention,
+} from './gpt/attention-choice.ts'
 export { type GptWithTokenizer, gptFromCheckpoint, gptMetadata } from './gpt/checkpoint.ts'
 export {
   type GptConfiguration,
@@ -30,7 +37,13 @@ export {
   type SparseTransformerOptions,
   sparseTransformerConfiguration,
 } from './sparse-transformer/configuration.ts'
+export {
+  type GenerateSequencesOptions,
+  generateSequences,
+  SparseTransformerDecoder,
+} from './sparse-transformer/decoder.ts'
 export { SparseTransformer, SparseTransformerBlock } from './sparse-transformer/model.ts'
+export { countSparseTransformerParameters } from './sparse-transformer/parameters.ts'
 export {
   type SparseTransformerPreset,
   sparseTransformerPreset,

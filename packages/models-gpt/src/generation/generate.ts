@@ -155,7 +155,7 @@ function advance(
 }
 
 /** A number on [0, 1) that depends on the seed, the sample and the place in its text alone. */
-function uniformAt(seed: number, sample: number, position: number): number {
+export function uniformAt(seed: number, sample: number, position: number): number {
   return new CounterRandom(seed, sample * 2 ** 32 + position).nextFraction()
 }
 

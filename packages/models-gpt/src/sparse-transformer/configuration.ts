@@ -58,6 +58,15 @@ export function sparseTransformerConfiguration(options: SparseTransformerOptions
   return configuration
 }
 
+/** How many position embeddings there are of each kind, in row-major order of the positions. */
+export function positionExtents({
+  positions,
+  length,
+}: Pick<SparseTransformerConfiguration, 'positions' | 'length'>): readonly number[] {
+  if (positions.kind === 'data') return positions.extents
+  return [Math.ceil(length / positions.period), Math.min(length, positions.period)]
+}
+
 function check(configuration: SparseTransformerConfiguration): void {
   const { heads, width, length, attention, positions, dropout } = configuration
   if (width % heads !== 0)
@@ -80,7 +89,11 @@ function check(configuration: SparseTransformerConfiguration): void {
     const patterns = headPatterns(layer)
     if (patterns.length === 0 || heads % patterns.length !== 0)
       fail(`${heads} heads do not divide among ${patterns.length} patterns of attention.`)
-    for (const pattern of patterns) checkPattern(pattern, length)
+    for (const pattern of patterns) {
+      checkPattern(pattern, length)
+      if (pattern.kind === 'blocks' && !pattern.causal)
+        fail('a block mask that is not causal would show elements that are to be predicted. Make it with causal: true.')
+    }
   }
   if (positions.kind === 'data') {
     const cells = positions.extents.reduce((product, extent) => product * extent, 1)

@@ -1,9 +1,10 @@
-import { concatenate, range, ShapeError, splitKey, type Tensor, zeros } from '@tessera/core'
+import { attention, concatenate, range, ShapeError, splitKey, type Tensor, where, zeros } from '@tessera/core'
 import { type SparsePattern, sparseAttention } from '@tessera/kernel-sparse-attention'
 import { crossEntropy, Dropout, Embedding, LayerNorm, Linear, Module, normal, zerosInitializer } from '@tessera/nn'
 import { headPatterns } from '../gpt/configuration.ts'
+import type { LayerCache } from '../gpt/model.ts'
 import { recomputed } from '../gpt/recomputed.ts'
-import type { SparseTransformerConfiguration } from './configuration.ts'
+import { positionExtents, type SparseTransformerConfiguration } from './configuration.ts'
 
 /** First weights of a linear layer: deviation √(0.125 / inputs), as in the released code. (The paper prints 0.125 / √inputs.) */
 const linearInitializer = (inputs: number, factor = 1) => normal(factor * Math.sqrt(0.125 / inputs))
@@ -46,24 +47,34 @@ export class SparseTransformerBlock extends Module {
     this.feedForwardDropout = dropout > 0 ? new Dropout(dropout, { key: keys[5] }) : undefined
   }
 
-  /** @param x `[batch, length, width]` */
-  forward(x: Tensor): Tensor {
-    const attended = this.attend(this.attentionNorm.forward(x))
+  /** @param x `[batch, length, width]`, a whole sequence, or with a cache the piece at its position */
+  forward(x: Tensor, position?: Tensor, cache?: LayerCache): Tensor {
+    const attended = this.attend(this.attentionNorm.forward(x), position, cache)
     const middle = x.add(this.attentionDropout?.forward(attended) ?? attended)
     const inner = this.expansion.forward(this.feedForwardNorm.forward(middle)).gelu('sigmoid')
     const transformed = this.contraction.forward(inner)
     return middle.add(this.feedForwardDropout?.forward(transformed) ?? transformed)
   }
 
-  attend(x: Tensor): Tensor {
+  attend(x: Tensor, position?: Tensor, cache?: LayerCache): Tensor {
     const [batch, length, width] = x.shape as [number, number, number]
-    const { heads, keyWidth } = this
-    const keys = heads * keyWidth
-    const [query, key, value] = this.queryKeyValue
+    const { heads, keyWidth, patterns } = this
+    const own = heads * keyWidth
+    const parts = this.queryKeyValue
       .forward(x)
-      .split([keys, keys, width], -1)
+      .split([own, own, width], -1)
       .map((part) => part.reshape([batch, length, heads, -1]).transpose([0, 2, 1, 3])) as [Tensor, Tensor, Tensor]
-    const mixed = sparseAttention(query, key, value, this.patterns) // [batch, heads, length, width / heads]
+    const query = parts[0]
+    let [, keys, values] = parts
+    if (cache && position) {
+      const places = range(length).add(position)
+      keys = cache.keys = cache.keys.scatterSet(places, keys, 2)
+      values = cache.values = cache.values.scatterSet(places, values, 2)
+    }
+    const offset = position && { offset: position }
+    const mixed = patterns.every(({ kind }) => kind === 'dense')
+      ? attention(query, keys, values, { causal: true, ...offset })
+      : sparseAttention(query, keys, values, patterns, { ...offset }) // [batch, heads, length, width / heads]
     return this.projection.forward(mixed.transpose([0, 2, 1, 3]).reshape([batch, length, width]))
   }
 }
@@ -95,11 +106,8 @@ export class SparseTransformer extends Module {
   /** @param key random key of the first weights, for example `randomKey(seed)` */
   constructor(configuration: SparseTransformerConfiguration, key: Tensor) {
     super()
-    const { layers, width, length, vocabularySize, positions } = configuration
-    const extents =
-      positions.kind === 'data'
-        ? positions.extents
-        : [Math.ceil(length / positions.period), Math.min(length, positions.period)]
+    const { layers, width, vocabularySize } = configuration
+    const extents = positionExtents(configuration)
     const [first, second, third, ...keys] = splitKey(key, 3 + extents.length + layers) as [
       Tensor,
       Tensor,
@@ -140,21 +148,37 @@ export class SparseTransformer extends Module {
     return this.output.forward(this.finalNorm.forward(x))
   }
 
+  /**
+   * Logits of one element from the one before it and a cache of all others: what `SparseTransformerDecoder` runs.
+   *
+   * @param previous `[batch]`, i32; any value for the first element
+   * @param position of the element, i32 scalar
+   * @param layers caches, one for each block, `[batch, heads, length, keyWidth]` and `[batch, heads, length, width / heads]`; new tensors are assigned onto them
+   * @returns `[batch, vocabulary]`
+   */
+  next(previous: Tensor, position: Tensor, layers: readonly LayerCache[]): Tensor {
+    const embedded = this.tokenEmbedding.forward(previous.unsqueeze(1)) // [batch, 1, width]
+    const isFirst = position.equal(0).reshape([1, 1, 1]).expand(embedded.shape)
+    let x = where(isFirst, this.start.expand(embedded.shape), embedded).add(this.positions(position.reshape([1])))
+    this.blocks.forEach((block, layer) => {
+      x = block.forward(x, position, layers[layer])
+    })
+    return this.output.forward(this.finalNorm.forward(x)).squeeze(1)
+  }
+
   /** Mean loss of all elements, in nats. */
   loss(elements: Tensor): Tensor {
     return crossEntropy(this.forward(elements), elements)
   }
 
-  /** The sum of the position embeddings, `[length, width]`. */
-  positions(): Tensor {
-    const { length, width } = this.configuration
-    let sum = zeros([length, width])
+  /** The sum of the position embeddings at places, all by default: `[places, width]`. */
+  positions(places: Tensor = range(this.configuration.length)): Tensor {
+    let sum = zeros([places.size, this.configuration.width])
     const extents = this.positionEmbeddings.map(({ weight }) => weight.shape[0]!)
     let inner = extents.reduce((all, extent) => all * extent, 1)
     this.positionEmbeddings.forEach((embedding, axis) => {
       inner /= extents[axis]!
-      const place = range(length).divideTruncated(inner).remainder(extents[axis]!)
-      sum = sum.add(embedding.forward(place))
+      sum = sum.add(embedding.forward(places.divideTruncated(inner).remainder(extents[axis]!)))
     })
     return sum
   }

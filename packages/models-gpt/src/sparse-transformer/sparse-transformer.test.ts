@@ -1,9 +1,10 @@
 import { jit, namedTensors, randomKey, type Tensor, tensor, valueAndGrad } from '@tessera/core'
-import { fixedHeads, strided } from '@tessera/kernel-sparse-attention'
+import { blocks, fixedHeads, strided } from '@tessera/kernel-sparse-attention'
 import { Adam } from '@tessera/nn'
 import { describe, expect, it } from 'vitest'
 import { type SparseTransformerOptions, sparseTransformerConfiguration } from './configuration.ts'
 import { SparseTransformer } from './model.ts'
+import { countSparseTransformerParameters } from './parameters.ts'
 import { sparseTransformerPreset, sparseTransformerPresetNames } from './presets.ts'
 
 const small: SparseTransformerOptions = {
@@ -91,6 +92,11 @@ describe('SparseTransformer', () => {
       'embeddings of [3, 5] have 15 places, the length is 12',
     )
     expect(refuse({ attention: [strided(13)] })).toThrow('stride 13 exceeds the length 12')
+    const mask = [
+      [1, 1],
+      [1, 1],
+    ]
+    expect(refuse({ attention: [blocks(6, mask, { causal: false })] })).toThrow('block mask that is not causal')
     expect(refuse({ heads: 3 })).toThrow('width 8 does not divide into 3 heads')
     expect(refuse({ dropout: 1 })).toThrow('dropout must be at least 0 and below 1')
     expect(() => make().forward(elements.slice(1, 0, 11))).toThrow('takes elements of shape [batch, 12], got [2, 11]')
@@ -99,5 +105,36 @@ describe('SparseTransformer', () => {
   it('has presets that fit', () => {
     for (const name of sparseTransformerPresetNames) expect(sparseTransformerPreset(name).vocabularySize).toBe(256)
     expect(sparseTransformerPreset('cifar-10')).toMatchObject({ layers: 128, keyWidth: 64, length: 3072 })
+    expect(() => sparseTransformerPreset('mnist' as 'cifar-10')).toThrow(
+      "'mnist' is not known. Known: enwik8, cifar-10",
+    )
+  })
+
+  it.each([
+    // Child et al. 2019, table 1, as rounded there.
+    ['cifar-10', 59],
+    ['enwik8', 95],
+    ['imagenet-64', 152],
+    ['audio-65k', 152],
+  ] as const)('%s has %d million parameters', (name, millions) => {
+    expect(Math.round(countSparseTransformerParameters(sparseTransformerPreset(name)) / 1e6)).toBe(millions)
+  })
+
+  it.each([
+    // Table 4: the sizes behind these numbers are ours.
+    ['audio-262k', 25, 262_144],
+    ['audio-1m', 3, 1_048_576],
+  ] as const)('%s has about %d million parameters', (name, millions, length) => {
+    const preset = sparseTransformerPreset(name)
+    expect(preset.length).toBe(length)
+    expect(Math.abs(countSparseTransformerParameters(preset) / (millions * 1e6) - 1)).toBeLessThan(0.05)
+  })
+
+  it.each<Partial<SparseTransformerOptions>>([
+    {},
+    { positions: { kind: 'attention', period: 5 }, feedForwardWidth: 5 },
+  ])('counts the parameters that a model has: %o', (changes) => {
+    const model = make(changes)
+    expect(countSparseTransformerParameters(model.configuration)).toBe(model.parameterCount)
   })
 })
