@@ -1,6 +1,7 @@
-import { createRuntime, jit, type Kernel, referenceKernels, type Tensor, tensor } from '@tessera/core'
+import { type Backend, createRuntime, jit, type Kernel, referenceKernels, type Tensor, tensor } from '@tessera/core'
 import { type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
+import { optimised } from '../testing/backends.ts'
 import { canEnableRevectorizer, variants } from '../variant.ts'
 import { wasm } from '../wasm.ts'
 import { matmulTuning, planMatmul } from './matmul/index.ts'
@@ -11,11 +12,18 @@ const matmul = referenceKernels.find(({ op }) => op === 'matmul')!
 type Op = 'matmul' | 'widenedMatmul'
 
 /** One to three rows times a matrix that is read from memory, which the kernel does in units of its depth. */
-const product = (op: Op, m: number, k: number, n: number, isFollowed = false): KernelTestCall => ({
-  name: `[${m}, ${k}] × ${n}${isFollowed ? ', then bias and residual' : ''}`,
+const product = (
+  op: Op,
+  m: number,
+  k: number,
+  n: number,
+  isFollowed = false,
+  half: 'bf16' | 'f16' = 'bf16',
+): KernelTestCall => ({
+  name: `[${m}, ${k}] × ${n}${op === 'matmul' ? '' : ` of ${half}`}${isFollowed ? ', then bias and residual' : ''}`,
   scale: Math.sqrt(k),
   write: (program, random) => {
-    const format = op === 'matmul' ? 'f32' : 'bf16'
+    const format = op === 'matmul' ? 'f32' : half
     const own = [program.input('f32', [m, k]), program.input(format, [k, n])]
     const values = [randomStorage(random, 'f32', m * k), randomStorage(random, format, k * n)]
     if (!isFollowed) program.call(op, {}, own, [program.output('f32', [m, n])])
@@ -33,13 +41,18 @@ const product = (op: Op, m: number, k: number, n: number, isFollowed = false): K
 
 for (const variant of variants) {
   if (variant === 'wide' && !canEnableRevectorizer()) continue
+  const backend = wasm({ variant, threads: 1 }).backends![0] as Backend<'wasm'>
   for (const kernel of [matmulKernel, widenedMatmulKernel]) {
     testKernel({
       kernel: kernel as Kernel<Op, 'wasm'>,
-      backend: wasm({ variant, threads: 1 }).backends![0] as never,
+      backend: (variant === 'wide' ? optimised(backend) : backend) as never,
       reference: { ...matmul, name: 'test/product', op: kernel.op } as unknown as Kernel<Op, 'reference'>,
       run: { describe: (name, declare) => describe(`${name}, ${variant}`, declare), it },
-      calls: [product(kernel.op, 1, 300, 1001), product(kernel.op, 3, 401, 690, true)],
+      calls: [
+        product(kernel.op, 1, 300, 1001),
+        product(kernel.op, 3, 401, 690, true),
+        ...(kernel.op === 'matmul' ? [] : [product(kernel.op, 2, 401, 690, false, 'f16')]),
+      ],
     })
   }
 }

@@ -14,36 +14,54 @@ export const matmulStreamParameters = { descriptor: 'i32', a: 'i32', b: 'i32', s
 /** Parameters of what adds them up, for one unit of columns. */
 export const matmulSumParameters = { descriptor: 'i32', sums: 'i32', c: 'i32', unit: 'i32' } as const
 
-const rowParameters = { a: 'i32', b: 'i32', c: 'i32', n: 'i32' } as const
+/** Addresses of the first row and its factor, steps to those of the next stream, the row of sums and its length. */
+const rowsParameters = { a: 'i32', aStep: 'i32', b: 'i32', bStep: 'i32', c: 'i32', n: 'i32' } as const
+
+/** Parts of a unit's depth that are read side by side: a core reads several long streams faster than one. */
+const streamCount = 4
+
+/** Emits `c[:] += Σ a[s] · B[s, :]` over some rows of B that lie apart. */
+function emitAddRows(module: ModuleBuilder, tuning: MatmulTuning, formats: OperandFormats, streams: number) {
+  const name = `matmulStreamRows${streams}-${formats.a}-${formats.b}`
+  return module.function(name, rowsParameters, 'void', (fn, { a, aStep, b, bStep, c, n }) => {
+    const [left, right] = [elementReader(fn, tuning.variant, formats.a), elementReader(fn, tuning.variant, formats.b)]
+    const each = Array.from({ length: streams }, (_, s) => s)
+    const factors = each.map((s) => {
+      if (s > 0) fn.increment(a, aStep)
+      return fn.local('v128', 'factor', f32x4.splat(left.one(a)))
+    })
+    const rows = each.map(() => fn.local('i32', 'row', b))
+    for (const s of each.slice(1)) fn.set(rows[s]!, i32.add(rows[s - 1]!, bStep))
+    const columns = (vectors: number, lanes: number) => {
+      const places = Array.from({ length: vectors }, (_, j) => j)
+      const sums = places.map((j) => fn.local('v128', 'sum', loadFloats(c, lanes, 16 * j)))
+      rows.forEach((row, s) => {
+        const values = places.map((j) => fn.local('v128', 'values', right.some(row, lanes, 4 * j)))
+        for (const j of places) fn.set(sums[j]!, multiplyAdd(tuning.variant, factors[s]!, values[j]!, sums[j]!))
+      })
+      for (const j of places) storeFloats(fn, c, sums[j]!, lanes, 16 * j)
+      for (const row of rows) fn.increment(row, right.bytes * vectors * lanes)
+      fn.increment(c, 4 * vectors * lanes)
+      fn.increment(n, -vectors * lanes)
+    }
+    fn.while(i32.geS(n, 16), () => columns(4, 4))
+    fn.while(i32.geS(n, 8), () => columns(2, 4))
+    fn.while(i32.gtS(n, 0), () => columns(1, 1))
+  })
+}
 
 /**
- * Emits the product of a few rows with a row-major B that does not fit the caches: each unit goes through some whole rows of B, one after the
- * other, so that memory is read as a single stream, and adds `a[i, k] · B[k, :]` to sums of its own, which stay in the nearest cache.
+ * Emits the product of a few rows with a row-major B that does not fit the caches: each unit goes through some whole rows of B, as a few
+ * streams of neighbouring rows, and adds `a[i, k] · B[k, :]` to sums of its own, which stay in the nearest cache.
  */
 export function emitStreamUnit(
   module: ModuleBuilder,
   tuning: MatmulTuning,
   formats: OperandFormats,
 ): FunctionHandle<typeof matmulStreamParameters, 'void'> {
-  const names = `${formats.a}-${formats.b}`
-  const addRow = module.function(`matmulStreamRow-${names}`, rowParameters, 'void', (fn, { a, b, c, n }) => {
-    const [left, right] = [elementReader(fn, tuning.variant, formats.a), elementReader(fn, tuning.variant, formats.b)]
-    const factor = fn.local('v128', 'factor', f32x4.splat(left.one(a)))
-    const columns = (vectors: number, lanes: number) => {
-      const each = Array.from({ length: vectors }, (_, j) => j)
-      const sums = each.map((j) => fn.local('v128', 'sum', loadFloats(c, lanes, 16 * j)))
-      const row = each.map((j) => fn.local('v128', 'row', right.some(b, lanes, 4 * j)))
-      for (const j of each) fn.set(sums[j]!, multiplyAdd(tuning.variant, factor, row[j]!, sums[j]!))
-      for (const j of each) storeFloats(fn, c, sums[j]!, lanes, 16 * j)
-      fn.increment(b, right.bytes * vectors * lanes)
-      fn.increment(c, 4 * vectors * lanes)
-      fn.increment(n, -vectors * lanes)
-    }
-    fn.while(i32.geS(n, 32), () => columns(8, 4))
-    fn.while(i32.geS(n, 8), () => columns(2, 4))
-    fn.while(i32.gtS(n, 0), () => columns(1, 1))
-  })
-  return module.function(`matmulStreamUnit-${names}`, matmulStreamParameters, 'void', (fn, parameters) => {
+  const name = `matmulStreamUnit-${formats.a}-${formats.b}`
+  const addRows = new Map([streamCount, 1].map((count) => [count, emitAddRows(module, tuning, formats, count)]))
+  return module.function(name, matmulStreamParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, sums, unit } = parameters
     emitSwap(fn, parameters)
     const [m, n] = [fn.local('i32', 'm', word(descriptor, 'm')), fn.local('i32', 'n', word(descriptor, 'n'))]
@@ -55,22 +73,32 @@ export function emitStreamUnit(
       fn.local('i32', 'aColumn', strideBytes(descriptor, 'aColumnStride', formats.a)),
     ]
     const bRow = fn.local('i32', 'bRow', strideBytes(descriptor, 'bRowStride', formats.b))
-    const bytes = fn.local('i32', 'bytes', i32.shl(i32.mul(m, n), 2))
+    const cRow = fn.local('i32', 'cRow', i32.shl(n, 2))
+    const bytes = fn.local('i32', 'bytes', i32.mul(m, cRow))
     fn.increment(sums, i32.mul(unit, bytes))
     fn.memoryFill(sums, 0, bytes)
     fn.increment(a, i32.mul(first, aColumn))
     fn.increment(b, i32.mul(first, bRow))
-    const cRow = fn.local('i32', 'cRow', i32.shl(n, 2))
-    fn.repeat(depth, () => {
-      const [from, to] = [fn.local('i32', 'from', a), fn.local('i32', 'to', sums)]
-      fn.repeat(fn.local('i32', 'rows', m), () => {
-        fn.call(addRow, { a: from, b, c: to, n })
-        fn.increment(from, aRow)
-        fn.increment(to, cRow)
+    for (const [streams, run] of addRows) {
+      const each = fn.local('i32', 'each', i32.divU(depth, streams))
+      const [aStep, bStep] = [
+        fn.local('i32', 'aStep', i32.mul(each, aColumn)),
+        fn.local('i32', 'bStep', i32.mul(each, bRow)),
+      ]
+      fn.repeat(fn.local('i32', 'turns', each), () => {
+        const [from, to] = [fn.local('i32', 'from', a), fn.local('i32', 'to', sums)]
+        fn.repeat(fn.local('i32', 'rows', m), () => {
+          fn.call(run, { a: from, aStep, b, bStep, c: to, n })
+          fn.increment(from, aRow)
+          fn.increment(to, cRow)
+        })
+        fn.increment(a, aColumn)
+        fn.increment(b, bRow)
       })
-      fn.increment(a, aColumn)
-      fn.increment(b, bRow)
-    })
+      fn.increment(a, i32.mul(aStep, streams - 1))
+      fn.increment(b, i32.mul(bStep, streams - 1))
+      fn.set(depth, i32.remU(depth, streams))
+    }
   })
 }
 
