@@ -57,7 +57,17 @@ export const gptDecodeFamily: CaseFamily<GptDecodeCase> = {
     }
   },
   checkedIndices: () => undefined,
-  expected: decodeInFloat64,
+  expected: expectedLogits,
+}
+
+/** The last logits that were computed, for the case of another format or the next implementation. */
+let known: { readonly sizes: string; readonly logits: Float64Array } | undefined
+
+function expectedLogits(benchmarkCase: GptDecodeCase): Float64Array {
+  const { layers, heads, width, context, vocabulary, past } = benchmarkCase
+  const sizes = JSON.stringify([layers, heads, width, context, vocabulary, past])
+  if (known?.sizes !== sizes) known = { sizes, logits: decodeInFloat64(benchmarkCase) }
+  return known.logits
 }
 
 function decodeInFloat64(benchmarkCase: GptDecodeCase): Float64Array {

@@ -75,8 +75,7 @@ export function gptParameters(
   let seed = 100
   const matrix = (name: string, rows: number, columns: number, standardDeviation = 0.02): GptParameter => {
     const scale = standardDeviation * Math.sqrt(3)
-    const values = uniformInput(rows * columns, seed++).map((value) => value * scale)
-    return { name, shape: [rows, columns], values }
+    return { name, shape: [rows, columns], values: uniformInput(rows * columns, seed++, scale) }
   }
   const residual = 0.02 / Math.sqrt(2 * layers)
   const parameters = [

@@ -1,6 +1,7 @@
 import type { InferenceSession } from 'onnxruntime-web'
 import { decodedToken, decodeParameters, type GptDecodeCase, pastOf } from '../cases/gpt-decode.ts'
 import type { GptParameter } from '../cases/gpt-step.ts'
+import { transposedMatrix } from '../cases/inputs.ts'
 import type { PreparedCase } from './implementation.ts'
 import { encodeOnnxModel, type OnnxConstant, type OnnxNode, type OnnxValue } from './onnx-model.ts'
 import type { Library } from './onnxruntime.ts'
@@ -106,7 +107,7 @@ class DecodeGraph {
     if (this.#case.weights === 'f32') {
       // What exporters write: the constant lies [in, out], but for the output layer, which is tied to the table.
       if (name === 'wte') return this.#node('Gemm', [x, this.#parameter(name)], { integers: { transB: 1 } })
-      const weight = this.#constant(`${name}.t`, [columns, rows], transposed(values, rows, columns))
+      const weight = this.#constant(`${name}.t`, [columns, rows], transposedMatrix(values, rows, columns))
       return this.#node('MatMul', [x, weight])
     }
     const { codes, scales } = rounded(values, rows, columns)
@@ -145,13 +146,6 @@ class DecodeGraph {
     const mixed = this.#node('MatMul', [weights, joined('values', value)]) // [heads, 1, size]
     return this.#node('Reshape', [mixed, this.#integers([1, width])])
   }
-}
-
-/** [rows, columns] to [columns, rows]. */
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length)
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = values[i * columns + j]!
-  return result
 }
 
 /** Rows rounded to multiples of their largest magnitude over 127, transposed. */

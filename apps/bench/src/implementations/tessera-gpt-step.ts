@@ -9,6 +9,7 @@ import {
   gptBatch,
   gptParameters,
 } from '../cases/gpt-step.ts'
+import { transposedMatrix } from '../cases/inputs.ts'
 import type { PreparedCase } from './implementation.ts'
 
 /** Tessera's training step: one program that goes forward and backward, clips and updates. */
@@ -83,15 +84,10 @@ export function loadParameters(model: Gpt, parameters: readonly GptParameter[]):
     const found = places.find(([pattern]) => pattern.test(name))
     if (!found) throw new Error(`no place in Tessera's model is known for ${name}`)
     const [pattern, place, transposed] = found
-    const stored = transposed ? transpose(values, shape[0]!, shape[1]!) : values
+    const stored = transposed ? transposedMatrix(values, shape[0]!, shape[1]!) : values
     const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength)
     const storedShape = transposed ? shape.toReversed() : shape
     return [`model.${name.replace(pattern, place)}`, { dtype: 'F32' as const, shape: storedShape, bytes }] as const
   })
   restoreCheckpoint({ tensors: new Map(tensors), metadata: { step: 0 } }, { model })
-}
-
-/** [rows, columns] to [columns, rows]. */
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
-  return Float32Array.from(values, (_, index) => values[(index % rows) * columns + Math.floor(index / rows)]!)
 }

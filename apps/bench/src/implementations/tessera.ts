@@ -17,7 +17,7 @@ export function createTessera(options: ImplementationOptions): Implementation {
   return create('tessera', options, [])
 }
 
-/** The same with Winograd kernels for 3 × 3 convolutions, on the WASM backend. */
+/** The same with Winograd kernels for 3 × 3 convolutions, on the WASM backend. It has nothing of its own for a token of a GPT. */
 export function createTesseraWinograd(options: ImplementationOptions): Implementation {
   return create('tessera-winograd', options, [winograd()])
 }
@@ -48,6 +48,7 @@ function create(name: string, { variant, threads }: ImplementationOptions, plugi
       return undefined
     },
     async prepare(benchmarkCase) {
+      if (plugins.length > 0 && benchmarkCase.kind === 'gpt-decode') return undefined
       runtime.makeCurrent()
       const prepared = prepareCase(runtime, benchmarkCase)
       // In a page, other runtimes take turns with this one.
