@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { runFlexpoint } from './flexpoint/command.ts'
 import { runAlexNet, runGan, runGpt, runResNet } from './formats/command.ts'
 import { formatNames } from './formats/policy.ts'
@@ -60,7 +60,7 @@ export function makeProgram(): Command {
     formatsCommand(program, 'wgan', 'Trains a Wasserstein GAN on CIFAR-10 in several number formats.', {
       steps: 150,
       batch: 32,
-      learningRate: 2e-4,
+      learningRate: 5e-5,
     }),
   )
     .option('--width <channels>', 'channels before the last layer of the generator', wholeNumber, 32)
@@ -97,7 +97,14 @@ function formatsCommand(
     .option('--batch <examples>', 'examples in a step', wholeNumber, budget.batch)
     .option('--learning-rate <rate>', 'highest learning rate', positive, budget.learningRate)
     .option('--threads <count>', 'threads of the wasm backend (default: its own choice)', wholeNumber)
-    .option('--wide', 'vectors of 256 bits, where the engine has them: experimental')
+    .addOption(
+      new Option('--variant <name>', 'code of the wasm backend (default: the fastest that runs here)').choices([
+        'plain',
+        'relaxed',
+        'wide',
+      ]),
+    )
+    .option('--no-storage', 'only round to the format, with values in f32 memory: faster, the same numbers')
     .option('--save <folder>', 'checkpoints of all runs; Ctrl-C saves the one that is under way')
     .option('--resume', 'go on from the checkpoints in the folder of --save')
     .option('--svg <file>', 'picture of the losses of all runs')

@@ -211,6 +211,7 @@ export {
 } from './tensor/indexing.ts'
 export type { JitOptions, Jitted } from './tensor/jit.ts'
 export { jit } from './tensor/jit.ts'
+export { keepWide } from './tensor/keep-wide.ts'
 export {
   cross,
   diagonal,

@@ -115,6 +115,7 @@ export {
   type UpdateOptions,
   type UpdateRule,
 } from './optimizers/optimizer.ts'
+export { RmsProp, type RmsPropOptions } from './optimizers/rms-prop.ts'
 export { Sgd, type SgdOptions } from './optimizers/sgd.ts'
 export {
   HalfEmbedding,

@@ -174,9 +174,13 @@ export interface FlexpointPolicy extends FormatPolicy {
  * ```
  */
 export function flexpoint(options: Partial<AutoflexOptions> & FormatPolicyOptions = {}): FlexpointPolicy {
-  const { except, storage, ...sizes } = options
+  const { except, storage, keepsWide, ...sizes } = options
   const format = flexFormat(sizes)
-  const policy = formatPolicy(format, { ...(except && { except }), ...(storage !== undefined && { storage }) })
+  const policy = formatPolicy(format, {
+    ...(except && { except }),
+    ...(storage !== undefined && { storage }),
+    ...(keepsWide !== undefined && { keepsWide }),
+  })
   const { bits } = autoflexOptions(sizes)
   const report = () =>
     Promise.all(

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { wasm } from '@tessera/backend-wasm'
+import { type Variant, wasm } from '@tessera/backend-wasm'
 import { createRuntime } from '@tessera/core'
 import { mobyDickText, readText } from '@tessera/models-gpt/node'
 import { encodePng } from '@tessera/nn/data'
@@ -21,7 +21,9 @@ export interface FormatsOptions {
   readonly batch: number
   readonly learningRate: number
   readonly threads?: number
-  readonly wide?: boolean
+  readonly variant?: Variant
+  /** Whether values lie in memory as the format stores them. */
+  readonly storage: boolean
   readonly save?: string
   readonly resume?: boolean
   readonly svg?: string
@@ -80,18 +82,20 @@ export async function runGpt(options: GptOptions): Promise<void> {
 
 /** Trains in one format after the other, with every seed, and reports what came of it. */
 async function runFormats(task: Task, options: FormatsOptions, data: string): Promise<void> {
-  const { seed: firstSeed, seeds, threads, wide = false, save, resume = false, svg, json } = options
+  const { seed: firstSeed, seeds, threads, variant = 'wide', storage, save, resume = false, svg, json } = options
   const formats = options.format.split(',')
   // Names are checked before anything runs.
   for (const format of formats) policyOf(format)
-  const runtime = await createRuntime({ use: [wasm({ wide, ...(threads !== undefined && { threads }) })] })
+  // Asked for wide code, the backend takes the best that runs.
+  const code = variant === 'wide' ? { wide: true } : { variant }
+  const runtime = await createRuntime({ use: [wasm({ ...code, ...(threads !== undefined && { threads }) })] })
   const interrupt = abortOnInterrupt(() => process.stderr.write('Stopping after this step…\n'))
   const runs: Run[] = []
   if (save) await mkdir(save, { recursive: true })
   try {
     for (const format of formats) {
       for (let seed = firstSeed; seed < firstSeed + seeds && !interrupt.signal.aborted; seed++) {
-        const policy = policyOf(format)
+        const policy = policyOf(format, { storage })
         const name = `${task.name}-${format}-${seed}`
         const result = await task.run({
           seed,
@@ -109,13 +113,24 @@ async function runFormats(task: Task, options: FormatsOptions, data: string): Pr
   } finally {
     interrupt.dispose()
   }
-  const { backend, variant, threads: used } = runtime.device
+  const { backend, variant: found, threads: used } = runtime.device
   await runtime.close()
   process.stdout.write(`\n${formatTable(runs, task.metric)}\n`)
   if (svg) await writeFile(svg, await lossChart(runs, { title: `${task.name}: loss by number format` }))
   if (json) {
     const { steps, batch, learningRate } = options
-    const figures = { example: task.name, backend, variant, threads: used, data, steps, batch, learningRate, runs }
+    const figures = {
+      example: task.name,
+      backend,
+      variant: found,
+      threads: used,
+      storage,
+      data,
+      steps,
+      batch,
+      learningRate,
+      runs,
+    }
     await writeFile(json, `${JSON.stringify(figures, undefined, 2)}\n`)
   }
 }

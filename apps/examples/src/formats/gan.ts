@@ -1,6 +1,5 @@
 import { jit, leakyRelu, randomKey, randomNormal, splitKey, Tensor, valueAndGrad } from '@tessera/core'
 import {
-  Adam,
   BatchNorm,
   Conv2d,
   ConvTranspose2d,
@@ -9,6 +8,7 @@ import {
   Module,
   normal,
   type Optimizer,
+  RmsProp,
   resumeRun,
 } from '@tessera/nn'
 import { type HostTensor, Loader } from '@tessera/nn/data'
@@ -128,8 +128,7 @@ export function ganTask(
     const { seed, policy, signal, observers, checkpoint, resume } = context
     const [a, b, noiseKey] = splitKey(randomKey(seed), 3) as [Tensor, Tensor, Tensor]
     const nets: Nets = { generator: new Generator(width, a), critic: new Critic(width, b) }
-    // Without a first moment Adam is RMSProp, with its start corrected.
-    const optimizerOf = (model: Module) => new Adam(model, { learningRate, beta1: 0, beta2: 0.99 })
+    const optimizerOf = (model: Module) => new RmsProp(model, { learningRate })
     const state = {
       ...nets,
       generatorOptimizer: optimizerOf(nets.generator),

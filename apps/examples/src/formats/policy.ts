@@ -1,4 +1,4 @@
-import { type FormatPolicy, formatPolicy, TesseraError } from '@tessera/core'
+import { type FormatPolicy, type FormatPolicyOptions, formatPolicy, TesseraError } from '@tessera/core'
 import {
   blockFormat,
   type FlexpointPolicy,
@@ -10,15 +10,15 @@ import {
 export const formatNames = 'f32, flexN+M, f16, bf16, mxfp8, mxfp6, mxfp4, mxint8'
 
 /** The policy of a format's name; none for f32. */
-export function policyOf(format: string): FormatPolicy | undefined {
+export function policyOf(format: string, options: Pick<FormatPolicyOptions, 'storage'> = {}): FormatPolicy | undefined {
   const flex = /^flex(\d+)\+(\d+)$/.exec(format)
-  if (flex) return flexpoint({ bits: Number(flex[1]), exponentBits: Number(flex[2]) })
+  if (flex) return flexpoint({ bits: Number(flex[1]), exponentBits: Number(flex[2]), ...options })
   switch (format) {
     case 'f32':
       return undefined
     case 'f16':
     case 'bf16':
-      return floatPolicy(format)
+      return floatPolicy(format, options)
     case 'mxfp8':
     case 'mxfp6':
     case 'mxfp4':

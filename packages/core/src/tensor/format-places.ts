@@ -6,6 +6,7 @@ import type { OpAttributes } from '../graph/operations.ts'
 import { isPrimitive } from '../graph/primitives.ts'
 import { sizeOf } from '../graph/shape.ts'
 import type { FormatPolicyOptions, RoundedPlace } from './format-policy.ts'
+import { isKeptWide, keepWideLike } from './keep-wide.ts'
 
 /** Sums up a loss, which is read by people. */
 const keptWide: ReadonlySet<string> = new Set(['crossEntropy', 'randomBits', 'scan', 'whileLoop', 'cond'])
@@ -44,6 +45,7 @@ export function withoutCheckpoints(outputs: readonly Node[]): readonly Node[] {
     const same = inputs.every((input, i) => input === node.inputs[i])
     const rebuilt = same ? node : createNode(node.definition, inputs, node.attributes)
     markLike(rebuilt, node)
+    keepWideLike(rebuilt, node)
     replaced.set(node, [rebuilt])
   }
   return outputs.map((output) => replaced.get(output)![0]!)
@@ -82,6 +84,13 @@ function roundedValues(order: readonly Node[]): Set<Node> {
   return found
 }
 
+/** Arguments of the function. */
+export interface FunctionArguments {
+  /** For each output the argument whose place it takes. */
+  readonly replaces: readonly (Node | undefined)[]
+  readonly paths: ReadonlyMap<Node, string> | undefined
+}
+
 /** Which values and which outputs are rounded. */
 export interface Plan {
   readonly places: readonly RoundedPlace[]
@@ -94,11 +103,16 @@ export function planPlaces(
   order: readonly Node[],
   first: ReadonlyMap<Node, Node>,
   outputs: readonly Node[],
-  replaces: readonly (Node | undefined)[],
-  except: FormatPolicyOptions['except'],
+  { replaces, paths }: FunctionArguments,
+  { except, keepsWide = true }: FormatPolicyOptions,
 ): Plan {
   const places: RoundedPlace[] = []
-  const choose = (node: Node, kind: RoundedPlace['kind']): RoundedPlace | undefined => {
+  // What a value kept wide replaces was one too, in the call before.
+  const wide = new Set(replaces.filter((_, i) => isKeptWide(outputs[i]!)))
+  const isWide = (node: Node) => keepsWide && (isKeptWide(node) || wide.has(node))
+  const choose = (node: Node, kind: RoundedPlace['kind'], argument = node): RoundedPlace | undefined => {
+    const path = paths?.get(argument)
+    if (isWide(argument) || isWide(node)) return undefined
     const op = node.op === 'output' ? node.inputs[0]!.op : node.op
     const place = {
       index: places.length,
@@ -106,6 +120,7 @@ export function planPlaces(
       op,
       shape: node.shape,
       isGradient: kind === 'value' && isGradient(node),
+      ...(path !== undefined && { path }),
     }
     if (except?.(place)) return undefined
     places.push(place)
@@ -120,7 +135,7 @@ export function planPlaces(
   }
   const updates = outputs.map((output, i) =>
     replaces[i] !== undefined && isRoundable(output) && !rounded.has(first.get(output) ?? output)
-      ? choose(output, 'update')
+      ? choose(output, 'update', replaces[i])
       : undefined,
   )
   return { places, values, updates }

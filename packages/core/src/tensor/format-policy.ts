@@ -64,6 +64,11 @@ export interface RoundedPlace {
   readonly shape: readonly number[]
   /** Whether the backward pass computes it. */
   readonly isGradient: boolean
+  /**
+   * Where the argument stands that is read or replaced, such as `0.blocks.3.weight` or `1.state.secondMoment.blocks.3.weight`: the number of the function's
+   * argument, then names.
+   */
+  readonly path?: string
 }
 
 export interface FormatPolicyOptions {
@@ -74,6 +79,8 @@ export interface FormatPolicyOptions {
    * calls. By default where the format has a `storage`.
    */
   readonly storage?: boolean
+  /** Whether values that `keepWide` marks keep their float format, as Adam's means of squares do; true by default. */
+  readonly keepsWide?: boolean
 }
 
 /** State of the places of one function. */
@@ -131,11 +138,11 @@ export function formatPolicy(format: TensorFormat, options: FormatPolicyOptions 
       groups.clear()
       saved = state
     },
-    rewrite: (outputs, replaces) => {
+    rewrite: (outputs, replaces, paths) => {
       const key = structureKey(outputs).key
       const group = groups.get(key) ?? new Group(saved[String(groups.size)], saved[`${groups.size}/stored`])
       groups.set(key, group)
-      return rewriteInFormat(format, options, group, outputs, replaces)
+      return rewriteInFormat(format, options, group, outputs, { replaces, paths })
     },
   }
 }

@@ -6,6 +6,7 @@ import { createNode, formatSpec, type Node, topologicalOrder } from '../graph/no
 import { full, range, tensor, zeros } from './create.ts'
 import {
   baseOf,
+  type FunctionArguments,
   firstReaders,
   isWhole,
   type Plan,
@@ -26,9 +27,9 @@ export function rewriteInFormat(
   options: FormatPolicyOptions,
   group: Group,
   outputs: readonly Node[],
-  replaces: readonly (Node | undefined)[],
+  args: FunctionArguments,
 ): PolicyRewrite {
-  return new Rewriter(format, options, group, outputs, replaces).run()
+  return new Rewriter(format, options, group, outputs, args).run()
 }
 
 /** A value with its stored form. */
@@ -64,22 +65,22 @@ class Rewriter {
 
   constructor(
     format: TensorFormat,
-    { except, storage = true }: FormatPolicyOptions,
+    options: FormatPolicyOptions,
     group: Group,
     given: readonly Node[],
-    replaces: readonly (Node | undefined)[],
+    args: FunctionArguments,
   ) {
     const outputs = withoutCheckpoints(given)
     this.#format = format
     this.#group = group
     this.#outputs = outputs
-    this.#replaces = replaces
+    this.#replaces = args.replaces
     this.#order = topologicalOrder(outputs)
     this.#first = firstReaders(this.#order)
-    this.#plan = planPlaces(this.#order, this.#first, outputs, replaces, except)
+    this.#plan = planPlaces(this.#order, this.#first, outputs, args, options)
     this.#stateSize = format.stateSize ?? 0
     this.#isFirst = this.#stateSize > 0 && !group.isInitialized
-    this.#isStored = storage && format.storage !== undefined
+    this.#isStored = options.storage !== false && format.storage !== undefined
     const known = this.#isFirst || this.#stateSize === 0 ? undefined : group.holder.value
     if (known) requireCount(format, known, this.#plan.places.length)
     this.#parameter = known && standIn(known, 0)

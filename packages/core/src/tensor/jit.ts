@@ -171,6 +171,12 @@ function traceFunction<Parameters extends unknown[]>(
     setLeafValue(node, { kind: 'argument', index })
     return node
   })
+  const paths = new Map<Node, string>()
+  for (const { owner, key, path } of slots) {
+    const node = placeholders[handles.get(owner[key] as Tensor)!]!
+    // A tensor in several places is known by the first.
+    if (!paths.has(node)) paths.set(node, path.join('.'))
+  }
   for (const [tensor, index] of handles) tensor.replaceNode(placeholders[index]!)
   const updates = new Map<Tensor, Slot[]>()
   try {
@@ -219,6 +225,7 @@ function traceFunction<Parameters extends unknown[]>(
       ? policy.rewrite(
           recorded,
           recorded.map((_, i) => (donors[i] === undefined ? undefined : placeholders[donors[i]])),
+          paths,
         )
       : unchanged(recorded)
     const packing = packingOf(packed, placeholders)

@@ -5,6 +5,7 @@ import { isFloat } from '../graph/format.ts'
 import { createNode, type Node, topologicalOrder } from '../graph/node.ts'
 import { full, tensor } from './create.ts'
 import { where } from './indexing.ts'
+import { keepWideLike } from './keep-wide.ts'
 import { stack } from './movement.ts'
 import type { PolicyState, ProgramPolicy } from './policy.ts'
 import { standIn } from './record.ts'
@@ -73,12 +74,12 @@ export function lossScalePolicy(inner?: ProgramPolicy, options: LossScalePolicyO
       holder.value = lossScale
       inner?.restore?.(rest)
     },
-    rewrite: (outputs, replaces) => {
+    rewrite: (outputs, replaces, paths) => {
       const parameter = standIn({ shape: [3], dtype: 'f32' }, 0)
       const scaled = scaleGradients(outputs, replaces, new Tensor(parameter))
       // Whether all gradients are finite is asked after the inner policy has rounded them.
       const all = [...scaled.outputs, scaled.finite.node]
-      const rewritten = inner?.rewrite(all, [...replaces, undefined]) ?? {
+      const rewritten = inner?.rewrite(all, [...replaces, undefined], paths) ?? {
         outputs: all,
         state: [],
         isCurrent: () => true,
@@ -133,7 +134,9 @@ function scaleGradients(
   const results = outputs.map((output, i) => {
     const value = read(output, undefined)
     const before = replaces[i]
-    return before ? where(finite, new Tensor(value), new Tensor(before)).node : value
+    const kept = before ? where(finite, new Tensor(value), new Tensor(before)).node : value
+    keepWideLike(kept, output)
+    return kept
   })
   return { outputs: results, finite }
 }

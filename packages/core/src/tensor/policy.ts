@@ -10,8 +10,13 @@ export interface ProgramPolicy {
   /**
    * @param outputs what the function updates and returns
    * @param replaces for each output the argument whose place it takes, `undefined` for what is returned
+   * @param paths where the function's arguments stand: the number of the argument, then names, with dots between
    */
-  rewrite(outputs: readonly Node[], replaces: readonly (Node | undefined)[]): PolicyRewrite
+  rewrite(
+    outputs: readonly Node[],
+    replaces: readonly (Node | undefined)[],
+    paths?: ReadonlyMap<Node, string>,
+  ): PolicyRewrite
   /** Whether anything goes from call to call, so that checkpoints need `state()`. */
   readonly hasState?: boolean
   /** What goes from call to call, to save: tensors by name. */

@@ -50,6 +50,7 @@ const paperSchedule = defineSchedule((step, on) => on.minimum(on.power(on.maximu
  * ```
  */
 export class Adafactor extends Optimizer {
+  protected override readonly wideState = ['secondMoment', 'rows', 'columns']
   readonly relativeStep: boolean
   readonly beta1: number
   readonly decayExponent: number

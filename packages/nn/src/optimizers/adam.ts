@@ -38,6 +38,7 @@ export class Adam extends Optimizer {
   readonly weightDecay: number
   /** Whether weight decay is taken off the parameter instead of being added to the gradient. */
   protected readonly decoupled: boolean = false
+  protected override readonly wideState = ['secondMoment']
   /** Paths of the parameters that decay, one a line. */
   readonly decayedParameters: string
 

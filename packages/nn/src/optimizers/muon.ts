@@ -58,6 +58,7 @@ const [a, b, c] = [3.4445, -4.775, 2.0315]
  * ```
  */
 export class Muon extends Optimizer {
+  protected override readonly wideState = ['secondMoment']
   readonly momentum: number
   readonly nesterov: boolean
   readonly iterations: number

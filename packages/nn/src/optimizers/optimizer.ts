@@ -1,4 +1,4 @@
-import { full, namedTensors, Tensor, TesseraError, where, zeros } from '@tessera/core'
+import { full, keepWide, namedTensors, Tensor, TesseraError, where, zeros } from '@tessera/core'
 import { parametersOf } from '../modules/module.ts'
 import { type PlacedTensor, replaceTensor } from '../modules/places.ts'
 import type { Schedule } from '../schedules/schedules.ts'
@@ -41,6 +41,8 @@ export abstract class Optimizer {
   learningRate: LearningRate
   /** State of each parameter, by kind and then by the parameter's path. */
   readonly state: Readonly<Record<string, Record<string, Tensor>>>
+  /** Kinds of state that number formats leave wide. */
+  protected readonly wideState: readonly string[] = []
   /** Paths of the parameters. */
   readonly #names: ReadonlySet<string>
 
@@ -96,7 +98,10 @@ export abstract class Optimizer {
       const condition = typeof apply === 'function' ? apply(name) : apply
       const keep = (value: Tensor, old: Tensor) => (condition ? where(condition, value, old) : value)
       replaceTensor(parameter, keep(update.value.cast(tensor.dtype), tensor))
-      for (const [kind, value] of Object.entries(update.state)) this.state[kind]![name] = keep(value, state[kind]!)
+      for (const [kind, value] of Object.entries(update.state)) {
+        const kept = keep(value, state[kind]!)
+        this.state[kind]![name] = this.wideState.includes(kind) ? keepWide(kept) : kept
+      }
     }
     return { learningRate }
   }
