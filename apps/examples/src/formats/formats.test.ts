@@ -3,9 +3,10 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { wasm } from '@tessera/backend-wasm'
-import { createRuntime, randomKey, zeros } from '@tessera/core'
+import { createRuntime, type FormatPolicy, randomKey, zeros } from '@tessera/core'
 import { decodeImage } from '@tessera/nn/data'
 import { checkpointFile } from '@tessera/nn/node'
+import { flexpoint } from '@tessera/numerics-flexpoint'
 import { createTarGzip } from 'nanotar'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeProgram } from '../program.ts'
@@ -145,6 +146,24 @@ describe('commands', () => {
     expect(again.metric).toBe(whole.metric)
     await run('f32', { checkpoint })
     await expect(run('flex16+5', { checkpoint, resume: true })).rejects.toThrow(/has no state of the policy flex16\+5/)
+    await runtime.close()
+  })
+
+  it('gpt with AdamW needs its means of squares wide, and then follows f32', async () => {
+    const runtime = await createRuntime({ use: [wasm({ threads: 1 })] })
+    const text = 'to be or not to be, that is the question. '.repeat(40)
+    const sizes = { layers: 1, heads: 2, width: 32, block: 16 }
+    const task = gptTask(text, { steps: 30, batch: 4, learningRate: 1e-3 }, sizes)
+    const run = async (policy: FormatPolicy | undefined) => {
+      const context = { seed: 1, policy, signal: new AbortController().signal, observers: [], checkpoint: undefined }
+      return (await task.run({ ...context, resume: false })).losses
+    }
+    const plain = await run(undefined)
+    const furthest = (losses: readonly number[]) => Math.max(...losses.map((loss, i) => Math.abs(loss - plain[i]!)))
+    expect(furthest(await run(flexpoint()))).toBeLessThan(0.01)
+    // Small squares become zero, and what is divided by their roots is far too large: no number of exponent bits mends that.
+    const rounded = run(flexpoint({ exponentBits: 8, keepsWide: false }))
+    expect(await rounded.then(furthest, () => Number.POSITIVE_INFINITY)).toBeGreaterThan(0.1)
     await runtime.close()
   })
 

@@ -32,14 +32,19 @@ export function withoutCheckpoints(outputs: readonly Node[]): readonly Node[] {
       const source = node.inputs[0]!
       const { index } = node.attributes as OpAttributes['output']
       if (source.op === 'checkpoint') {
-        replaced.set(node, [replaced.get(source)![index]!])
+        const inside = replaced.get(source)![index]!
+        keepWideLike(inside, node)
+        replaced.set(node, [inside])
         continue
       }
     }
     const inputs = node.inputs.map((input) => replaced.get(input)![0]!)
     if (node.op === 'checkpoint') {
       const { body } = node.attributes as OpAttributes['checkpoint']
-      replaced.set(node, body.apply(inputs))
+      const results = body.apply(inputs)
+      // The node of a function with one result stands for the result.
+      keepWideLike(results[0]!, node)
+      replaced.set(node, results)
       continue
     }
     const same = inputs.every((input, i) => input === node.inputs[i])

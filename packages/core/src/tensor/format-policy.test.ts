@@ -6,6 +6,9 @@ import {
   formatPolicy,
   full,
   jit,
+  keepWide,
+  lossScalePolicy,
+  type ProgramPolicy,
   randomKey,
   randomNormal,
   scan,
@@ -137,6 +140,70 @@ describe('formatPolicy', () => {
     expect(policy.groups[0]!.places.map(({ op }) => op)).toEqual(['leaf', 'matmul'])
     expect(policy.groups[0]!.notRounded).toEqual(['scan of f32[2]'])
     await runtime.close()
+  })
+
+  it('leaves values wide that are marked, also from a checkpointed function and under loss scaling', async () => {
+    const runtime = await createRuntime()
+    const whole: TensorFormat = { name: 'whole', bits: 8, round: (x) => ({ value: x.round() }) }
+    const run = async (policy: ProgramPolicy) => {
+      const state = {
+        mean: tensor([0.25, 0.5]),
+        square: tensor([0.25, 0.5]),
+        product: tensor([
+          [0.5, 0],
+          [0, 0.5],
+        ]),
+      }
+      const f = jit(
+        (s: typeof state) => {
+          s.mean = s.mean.add(0.5)
+          s.square = keepWide(s.square.add(0.5))
+          // Read by a product, and yet not rounded: neither before nor after.
+          s.product = keepWide(checkpoint((x: Tensor) => x.matmul(x))(s.product))
+        },
+        { policy },
+      )
+      f(state)
+      f(state)
+      return [...(await state.mean.data()), ...(await state.square.data()), ...(await state.product.data())]
+    }
+    const kept = [2, 2, 1.25, 1.5, 0.0625, 0, 0, 0.0625]
+    expect(await run(formatPolicy(whole))).toEqual(kept)
+    expect(await run(lossScalePolicy(formatPolicy(whole)))).toEqual(kept)
+    expect(await run(formatPolicy(whole, { keepsWide: false }))).toEqual([2, 2, 2, 2, 0, 0, 0, 0])
+    await runtime.close()
+  })
+
+  it('knows arguments by their path', async () => {
+    const whole: TensorFormat = { name: 'whole', bits: 8, round: (x) => ({ value: x.round() }) }
+    const paths: (string | undefined)[] = []
+    const policy = formatPolicy(whole, {
+      except: ({ path }) => {
+        paths.push(path)
+        return path === '0.layers.1.weight'
+      },
+    })
+    const model = {
+      layers: [
+        {
+          weight: tensor([[0.5]])
+            .expand([2, 2])
+            .realize(),
+        },
+        { weight: tensor([[1.5, 0.5]]) },
+      ],
+    }
+    const f = jit(
+      (m: typeof model, x: Tensor) => {
+        const y = x.matmul(m.layers[0]!.weight)
+        for (const layer of m.layers) layer.weight = layer.weight.add(0.125)
+        return y
+      },
+      { policy },
+    )
+    f(model, tensor([[1, 2]]))
+    expect(paths.sort()).toEqual(['0.layers.0.weight', '0.layers.0.weight', '0.layers.1.weight', '1', undefined])
+    expect([...(await model.layers[1]!.weight.data())]).toEqual([1.625, 0.625])
   })
 
   it('says what a format does wrong', () => {

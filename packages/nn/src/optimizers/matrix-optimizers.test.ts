@@ -7,6 +7,7 @@ import { Adafactor, type AdafactorOptions } from './adafactor.ts'
 import { Lion, type LionOptions } from './lion.ts'
 import { Muon, type MuonOptions, orthogonalize } from './muon.ts'
 import type { Optimizer } from './optimizer.ts'
+import { RmsProp } from './rms-prop.ts'
 
 const steps = 12
 
@@ -294,6 +295,7 @@ describe('Muon follows Jordan et al. 2024 and Liu et al. 2025', () => {
 describe('state', () => {
   const optimizers: Record<string, (model: Model) => Optimizer> = {
     Lion: (model) => new Lion(model, { learningRate: 0.01, weightDecay: 0.1 }),
+    RmsProp: (model) => new RmsProp(model, { learningRate: 0.01 }),
     Adafactor: (model) => new Adafactor(model, { beta1: 0.9 }),
     Muon: (model) => new Muon(model, { learningRate: 0.01 }),
   }

@@ -4,6 +4,7 @@ import { Module } from '../modules/module.ts'
 import { type Schedule, warmUpCosine } from '../schedules/schedules.ts'
 import { Adam, type AdamOptions, AdamW } from './adam.ts'
 import type { Optimizer } from './optimizer.ts'
+import { RmsProp } from './rms-prop.ts'
 import { Sgd, type SgdOptions } from './sgd.ts'
 
 const steps = 20
@@ -89,6 +90,18 @@ describe('Sgd follows https://pytorch.org/docs/stable/generated/torch.optim.SGD.
       expectClose(await trajectory((model) => new Sgd(model, { learningRate, ...options })), wanted)
     })
   }
+})
+
+test('RmsProp has ε under the root', async () => {
+  for (const { decayRate = 0.99, epsilon = 1e-8 } of [{}, { decayRate: 0.5, epsilon: 0.3 }, { decayRate: 0 }]) {
+    const squares: number[] = []
+    const wanted = await expected((value, gradient, _, index) => {
+      squares[index] = decayRate * (squares[index] ?? 0) + (1 - decayRate) * gradient ** 2
+      return value - (0.01 * gradient) / Math.sqrt(squares[index]! + epsilon)
+    })
+    expectClose(await trajectory((model) => new RmsProp(model, { learningRate: 0.01, decayRate, epsilon })), wanted)
+  }
+  expect(() => new RmsProp(new Model(), { learningRate: 1, decayRate: 1 })).toThrow(/RmsProp: decayRate must be/)
 })
 
 function torchAdam(options: AdamOptions, decoupled: boolean, rateAt: (step: number) => number) {
