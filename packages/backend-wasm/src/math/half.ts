@@ -10,14 +10,23 @@ const signBit = 1 << 31
 
 /** Floats from 16 bits that stand in the low half of each 32-bit lane, whose high half is 0. Exact. */
 export function decodeHalf(context: MathContext, format: HalfFormat, bits: Vector): Vector {
-  if (format === 'bf16') return i32x4.shl(bits, 16)
-  const lanes = keep(context, bits)
-  const magnitude = keep(context, i32x4.shl(v128.and(lanes, context.integer(0x7fff)), 13))
+  const aligned = i32x4.shl(bits, 16)
+  return format === 'bf16' ? aligned : decodeF16(context, i32x4.shrS(aligned, 3))
+}
+
+/** The same where the high half of each lane repeats the sign, which saves a step. */
+export function decodeSignedHalf(context: MathContext, format: HalfFormat, bits: Vector): Vector {
+  return format === 'bf16' ? i32x4.shl(bits, 16) : decodeF16(context, i32x4.shl(bits, 13))
+}
+
+/** From lanes whose upper four bits are the sign, followed by exponent and fraction of an f16. */
+function decodeF16(context: MathContext, lanes: Vector): Vector {
+  const kept = keep(context, v128.and(lanes, context.integer(0x8fffe000 | 0)))
   // The exponents differ by 112; the product brings subnormal numbers right as well.
-  const scaled = f32x4.mul(magnitude, context.float(2 ** 112))
-  const beyond = v128.and(i32x4.gtS(magnitude, context.integer(0x0f7fffff)), context.integer(0x7f800000))
-  const sign = i32x4.shl(v128.and(lanes, context.integer(0x8000)), 16)
-  return v128.or(v128.or(scaled, beyond), sign)
+  const scaled = f32x4.mul(kept, context.float(2 ** 112))
+  // Compared as integers: cores have fewer units that compare floats, and the product needs those.
+  const beyond = i32x4.gtS(v128.andnot(kept, context.integer(signBit)), context.integer(0x0f7fffff))
+  return v128.or(scaled, v128.and(beyond, context.integer(0x7f800000)))
 }
 
 /** Floats rounded to the nearest number of the format, ties to even, as 16 bits in the low half of each lane. NaN stays NaN. */

@@ -7,7 +7,7 @@ import type {
   ResultType,
 } from '../../assembler/index.ts'
 import { f32, f32x4, i32, i32x4, v128 } from '../../assembler/index.ts'
-import { ConstantPool, decodeHalf, type HalfFormat } from '../../math/index.ts'
+import { ConstantPool, decodeSignedHalf, type HalfFormat } from '../../math/index.ts'
 import type { Variant } from '../../variant.ts'
 
 /** How the elements of an operand are stored. */
@@ -46,8 +46,8 @@ export function elementReader<P extends Parameters, R extends ResultType>(
   return {
     bytes: 2,
     one: (address, index = 0) =>
-      f32x4.extractLane(decodeHalf(context, format, i32x4.splat(i32.load16U(address, 2 * index))), 0),
-    some: (address, lanes, index = 0) => decodeHalf(context, format, loadHalves(address, lanes, 2 * index)),
+      f32x4.extractLane(decodeSignedHalf(context, format, i32x4.splat(i32.load16S(address, 2 * index))), 0),
+    some: (address, lanes, index = 0) => decodeSignedHalf(context, format, loadHalves(address, lanes, 2 * index)),
   }
 }
 
@@ -59,12 +59,12 @@ export function loadFloats(address: Operand<'i32'>, lanes: number, offset: numbe
   return lanes === 2 ? two : v128.load32Lane(address, two, 2, offset + 8)
 }
 
-/** The same of 16-bit numbers, each in the low half of a lane. */
+/** The same of 16-bit numbers, each in the low half of a lane whose high half repeats its sign. */
 function loadHalves(address: Operand<'i32'>, lanes: number, offset: number): Expression<'v128'> {
-  if (lanes === 4) return v128.load16x4U(address, offset)
-  if (lanes === 1) return i32x4.splat(i32.load16U(address, offset))
+  if (lanes === 4) return v128.load16x4S(address, offset)
+  if (lanes === 1) return i32x4.splat(i32.load16S(address, offset))
   const two = v128.load32Zero(address, offset)
-  return i32x4.extendLowI16x8U(lanes === 2 ? two : v128.load16Lane(address, two, 2, offset + 4))
+  return i32x4.extendLowI16x8S(lanes === 2 ? two : v128.load16Lane(address, two, 2, offset + 4))
 }
 
 const widenParameters = {
