@@ -1,5 +1,11 @@
-/** Parts for authors of kernels: shaders that load and store operands in their formats and layouts, and call helper functions. */
+/**
+ * Parts for authors of kernels: shaders that load and store operands in their formats and layouts, and call helper functions; what finishes a
+ * result with the call's epilogue; and the product of matrices, as a part of a larger call.
+ */
+export { canFinish, Finish } from './fused/finish.ts'
 export { foldWorkgroups } from './fused/groups.ts'
+export { planMatmul } from './kernels/matmul/matmul.ts'
+export { bytesMoved } from './program/bytes.ts'
 export { laneOf, literal, scalar, vector, type Width } from './wgsl/formats.ts'
 export { positionsOf } from './wgsl/indexing.ts'
 export { computation } from './wgsl/operations.ts'

@@ -7,6 +7,9 @@ const points = {
   6: [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2],
 } as const
 
+/** Relative error of the algorithms, by α, for operands of the size of one. */
+export const tolerances = { 4: 2e-6, 6: 5e-6 } as const
+
 /** The transforms that kernels with tiles of α × α products need, as programs for vectors. */
 export interface Algorithm {
   /** α: inputs of a tile in each direction; 4 for F(2×2, 3×3), 6 for F(4×4, 3×3). */

@@ -8,7 +8,8 @@ import {
   stageOf,
 } from '@tessera/backend-wasm/kernel'
 import type { Kernel, OpCall } from '@tessera/core'
-import { costOf, tolerances } from './cost.ts'
+import { tolerances } from './algorithms.ts'
+import { costOf } from './cost.ts'
 import { layoutOf } from './layout.ts'
 import { input, own, partsOf } from './parts.ts'
 import { type FilterMatrices, filtersFunction, planFilters } from './wasm/filters.ts'

@@ -4,9 +4,6 @@ import { type ConvolutionOp, gridOf, layoutOf } from './layout.ts'
 import { cachedFilters, mostTiles, roundUp, widthOf } from './wasm/tuning.ts'
 import { paddedTiles, unitBlocks } from './wasm/units.ts'
 
-/** Relative error of the algorithms, by α, for operands of the size of one. */
-export const tolerances = { 4: 2e-6, 6: 5e-6 } as const
-
 /** Share of the limit that the products reach. */
 const efficiency = 0.85
 

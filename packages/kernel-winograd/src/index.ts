@@ -14,4 +14,11 @@ export {
   runLinearProgram,
 } from './generator/linear-program.ts'
 export { formatMatrix, Rational, type RationalMatrix } from './generator/rational.ts'
+export {
+  webGpuWinogradF2,
+  webGpuWinogradF2BackwardInput,
+  webGpuWinogradF4,
+  webGpuWinogradF4BackwardInput,
+} from './webgpu/convolution.ts'
+export { webGpuWinogradF2BackwardFilter, webGpuWinogradF4BackwardFilter } from './webgpu/filter-gradient.ts'
 export { winograd } from './winograd.ts'

@@ -23,14 +23,18 @@ export function gridOf(target: Pair, size: 4 | 6): [rows: number, columns: numbe
   return [Math.ceil(target[0] / outputs), Math.ceil(target[1] / outputs)]
 }
 
-/**
- * The convolution that a call computes, `undefined` where the kernels do not take it: they need two spatial axes, filters of 3 × 3, no stride,
- * dilation or groups, f32 in row-major order, and for the gradient to the input at most two zeros around it. The gradient to the filter
- * has the layout of its convolution.
- */
+/** The convolution that a call computes, `undefined` where kernels that need f32 in row-major order do not take it. */
 export function layoutOf(call: OpCall<ConvolutionOp>): ConvolutionLayout | undefined {
+  return [...ownInputs(call), resultOf(call)].every(isPlain) ? geometryOf(call) : undefined
+}
+
+/**
+ * The same for operands of any layout and format, which must not be empty. Winograd's algorithms need two spatial axes, filters of 3 × 3, no stride, dilation or
+ * groups, and for the gradient to the input at most two zeros around it. The gradient to the filter has the layout of its convolution.
+ */
+export function geometryOf(call: OpCall<ConvolutionOp>): ConvolutionLayout | undefined {
   const own = ownInputs(call)
-  if (own.length !== 2 || ![...own, resultOf(call)].every(isPlain)) return undefined
+  if (own.length !== 2 || ![...own, resultOf(call)].every(isFourAxes)) return undefined
   const [first, second] = own.map(({ view }) => view.shape)
   const result = resultOf(call).view.shape
   const shapes = {
@@ -54,6 +58,6 @@ export function layoutOf(call: OpCall<ConvolutionOp>): ConvolutionLayout | undef
   return { batch, rows: inputs, channels: outputs, source: [rows, columns], target: [height, width], low: turned }
 }
 
-function isPlain({ dtype, view }: Operand): boolean {
-  return dtype === 'f32' && view.shape.length === 4 && sizeOf(view.shape) > 0 && isRowMajor(view)
-}
+const isPlain = ({ dtype, view }: Operand): boolean => dtype === 'f32' && isRowMajor(view)
+
+const isFourAxes = ({ view }: Operand): boolean => view.shape.length === 4 && sizeOf(view.shape) > 0

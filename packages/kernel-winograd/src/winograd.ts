@@ -1,9 +1,16 @@
 import type { Kernel, Plugin } from '@tessera/core'
 import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './convolution.ts'
 import { winogradF2BackwardFilter, winogradF4BackwardFilter } from './filter-gradient.ts'
+import {
+  webGpuWinogradF2,
+  webGpuWinogradF2BackwardInput,
+  webGpuWinogradF4,
+  webGpuWinogradF4BackwardInput,
+} from './webgpu/convolution.ts'
+import { webGpuWinogradF2BackwardFilter, webGpuWinogradF4BackwardFilter } from './webgpu/filter-gradient.ts'
 
 /**
- * Winograd kernels for 3 × 3 convolutions and their gradients on the backend `wasm` (Lavin & Gray, "Fast Algorithms for Convolutional
+ * Winograd kernels for 3 × 3 convolutions and their gradients on the backends `wasm` and `webgpu` (Lavin & Gray, "Fast Algorithms for Convolutional
  * Neural Networks", 2016). Of those that a runtime's `tolerance` allows, each convolution takes the one that is estimated fastest; small ones
  * stay with the direct kernel.
  *
@@ -23,6 +30,12 @@ export function winograd(): Plugin {
     winogradF4BackwardInput,
     winogradF2BackwardFilter,
     winogradF4BackwardFilter,
+    webGpuWinogradF2,
+    webGpuWinogradF4,
+    webGpuWinogradF2BackwardInput,
+    webGpuWinogradF4BackwardInput,
+    webGpuWinogradF2BackwardFilter,
+    webGpuWinogradF4BackwardFilter,
   ] as never
-  return { name: 'winograd', apiVersion: 1, requires: ['wasm'], kernels }
+  return { name: 'winograd', apiVersion: 1, requires: [['wasm', 'webgpu']], kernels }
 }

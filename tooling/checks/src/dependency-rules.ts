@@ -1,9 +1,6 @@
 /** What a package may import from the others. */
 export interface PackageRule {
-  /** Packages whose values and types it may use. */
   readonly values: readonly string[]
-  /** Packages of which it may use types only. */
-  readonly types?: readonly string[]
 }
 
 /**
@@ -15,8 +12,8 @@ export const packageRules: Readonly<Record<string, PackageRule>> = {
   nn: { values: ['core'] },
   'backend-wasm': { values: ['core'] },
   'backend-webgpu': { values: ['core'] },
-  'kernel-winograd': { values: ['core', 'backend-wasm'], types: ['backend-webgpu'] },
-  'kernel-sparse-attention': { values: ['core', 'backend-wasm'], types: ['backend-webgpu'] },
+  'kernel-winograd': { values: ['core', 'backend-wasm', 'backend-webgpu'] },
+  'kernel-sparse-attention': { values: ['core', 'backend-wasm', 'backend-webgpu'] },
   'numerics-flexpoint': { values: ['core'] },
   onnx: { values: ['core', 'nn'] },
   'models-gpt': { values: ['core', 'nn', 'kernel-sparse-attention'] },

@@ -47,14 +47,6 @@ describe('published packages', () => {
     ])
   })
 
-  test('may use types of a backend where the rules say types', () => {
-    const dependencies = { '@tessera/backend-webgpu': 'workspace:^' }
-    const type = { 'index.ts': "export type { WebGpuKernelProgram } from '@tessera/backend-webgpu'" }
-    const value = { 'index.ts': "import { webgpu } from '@tessera/backend-webgpu'" }
-    expect(judge(type, 'packages/kernel-winograd', { dependencies })).toEqual([])
-    expect(judge(value, 'packages/kernel-winograd', { dependencies })).toHaveLength(1)
-  })
-
   test('stay inside their folder and import themselves by path', () => {
     const [outside, itself] = judge({ 'index.ts': "import '../../core/src/index.ts'\nimport '@tessera/nn'" })
     expect(outside).toContain('must stay inside its package')

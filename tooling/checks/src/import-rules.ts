@@ -81,7 +81,7 @@ export function judgeImport(file: string, found: Import, surroundings: Surroundi
 }
 
 /** An import in a file that users get. */
-function judgeShipped({ specifier, typeOnly }: Import, { folder, manifest }: Surroundings): string | undefined {
+function judgeShipped({ specifier }: Import, { folder, manifest }: Surroundings): string | undefined {
   const name = packageName(specifier)
   if (name === manifest.name) return 'a package must import its own files by relative path'
   if (!(name in { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies })) {
@@ -90,7 +90,7 @@ function judgeShipped({ specifier, typeOnly }: Import, { folder, manifest }: Sur
   const rule = packageRules[folder.replace('packages/', '')]
   if (!name.startsWith(scope) || !rule) return undefined
   const short = name.slice(scope.length)
-  if (rule.values.includes(short) || (typeOnly && rule.types?.includes(short))) return undefined
+  if (rule.values.includes(short)) return undefined
   return `dependencies point one way: ${manifest.name} may use ${rule.values.join(', ') || 'no other package'}, not ${short}`
 }
 

@@ -93,6 +93,7 @@ export const registry: readonly RegistryEntry[] = [
  */
 export const webGpuRegistry: readonly RegistryEntry[] = [
   nodeChild('tessera', 'webgpu', { peer: false }),
+  nodeChild('tessera-winograd', 'webgpu', { peer: false }),
   nodeChild('tfjs', 'webgpu', { peer: true }),
   nodeChild('jax-js', 'webgpu', { peer: true }),
   nodeChild('onnxruntime-web', 'webgpu', { peer: true }),

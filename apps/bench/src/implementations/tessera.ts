@@ -17,7 +17,7 @@ export function createTessera(options: ImplementationOptions): Implementation {
   return create('tessera', options, [])
 }
 
-/** The same with Winograd kernels for 3 × 3 convolutions, on the WASM backend. It has nothing of its own for a token of a GPT. */
+/** The same with Winograd kernels for 3 × 3 convolutions. It has nothing of its own for a token of a GPT. */
 export function createTesseraWinograd(options: ImplementationOptions): Implementation {
   return create('tessera-winograd', options, [winograd()])
 }

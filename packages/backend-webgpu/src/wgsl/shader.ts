@@ -114,6 +114,16 @@ export class Shader {
     return `parameters.${name}`
   }
 
+  /**
+   * An integer with a parameter of its own, whatever its value: dispatches that differ in it share a shader. Those of a call that is cut into
+   * parts name the part's begin so.
+   */
+  ownNumber(value: number): string {
+    const name = `own${this.#parameters.size}`
+    this.#parameters.set(name, value)
+    return `parameters.${name}`
+  }
+
   /** Module-scope text, for example workgroup variables. */
   declare(text: string): void {
     this.#declarations.push(text)
@@ -178,8 +188,8 @@ export class Shader {
   /** Equal numbers share a parameter, numbered in the order of first use. */
   #ordinal(value: number): number {
     let ordinal = 0
-    for (const known of this.#parameters.values()) {
-      if (known === value) return ordinal
+    for (const [name, known] of this.#parameters) {
+      if (known === value && name.startsWith('p')) return ordinal
       ordinal++
     }
     return ordinal

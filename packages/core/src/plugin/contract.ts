@@ -206,8 +206,8 @@ export interface Pass {
 export interface Plugin {
   readonly name: string
   readonly apiVersion: 1
-  /** Names of plugins that must be used with this one. */
-  readonly requires?: readonly string[]
+  /** Names of plugins that must be used with this one; of a list of names, one of them. */
+  readonly requires?: readonly (string | readonly string[])[]
   readonly ops?: readonly OpDefinition[]
   readonly kernels?: readonly Kernel[]
   readonly formats?: readonly NumericFormat[]

@@ -36,6 +36,11 @@ describe('createRuntime', () => {
       /'winograd' needs 'wasm', which is not used/,
     ],
     [
+      'a missing peer of several that would do',
+      () => createRuntime({ use: [named('winograd', { requires: [['wasm', 'webgpu']] })] }),
+      /'winograd' needs 'wasm' or 'webgpu', which is not used. Add it: createRuntime\({ use: \[wasm\(\), …\] }\)/,
+    ],
+    [
       'a function instead of a plugin',
       () => createRuntime({ use: [(() => nothing) as unknown as Plugin] }),
       /got function/,
@@ -56,6 +61,11 @@ describe('createRuntime', () => {
     ],
   ])('refuses %s', async (_, create, message) => {
     await expect(create()).rejects.toThrow(message)
+  })
+
+  it('takes one of several peers', async () => {
+    const runtime = await createRuntime({ use: [nothing, named('winograd', { requires: [['wasm', 'null'], 'null'] })] })
+    await runtime.close()
   })
 
   it('takes the forced kernel, and otherwise the cheapest within the tolerance', async () => {

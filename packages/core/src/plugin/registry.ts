@@ -34,11 +34,14 @@ export class Registry {
       this.#add(plugin)
     }
     for (const plugin of plugins) {
-      const missing = plugin.requires?.filter((name) => !names.has(name)) ?? []
+      const missing = (plugin.requires ?? [])
+        .map((wanted) => (typeof wanted === 'string' ? [wanted] : wanted))
+        .filter((choices) => !choices.some((name) => names.has(name)))
       if (missing.length > 0) {
+        const wanted = missing.map((choices) => choices.map((name) => `'${name}'`).join(' or '))
         throw new TesseraError(
           'MISSING_PEER',
-          `Plugin '${plugin.name}' needs ${missing.map((name) => `'${name}'`).join(' and ')}, which is not used. Add it: createRuntime({ use: [${missing.map((name) => `${name}()`).join(', ')}, …] }).`,
+          `Plugin '${plugin.name}' needs ${wanted.join(' and ')}, which is not used. Add it: createRuntime({ use: [${missing.map(([name]) => `${name}()`).join(', ')}, …] }).`,
         )
       }
     }

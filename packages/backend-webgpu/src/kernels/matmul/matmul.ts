@@ -27,7 +27,10 @@ export const matmulKernel: Kernel<'matmul', 'webgpu'> = {
   build: (call) => (environment, memory) => planMatmul(call, environment, memory),
 }
 
-function planMatmul(call: OpCall<'matmul'>, environment: WebGpuEnvironment, memory: CallMemory): WebGpuCallPlan {
+/**
+ * The dispatches of a product, with its epilogue. Kernels of other ops use it on operands of their own, which `memory` places.
+ */
+export function planMatmul(call: OpCall<'matmul'>, environment: WebGpuEnvironment, memory: CallMemory): WebGpuCallPlan {
   const rows = call.inputs[0]!.view.shape.at(-2)!
   const hasFew = rows <= 16
   return environment.features.software || hasFew

@@ -1,0 +1,2 @@
+/** Software adapters to test kernels on, in Node. */
+export { type SoftwareAdapter, softwareAdapters } from '../testing/adapters.ts'
