@@ -1,8 +1,10 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { runFlexpoint } from './flexpoint/command.ts'
 import { runAlexNet, runGan, runGpt, runResNet } from './formats/command.ts'
 import { formatNames } from './formats/policy.ts'
 import { runMnist } from './mnist/command.ts'
+import { positive, wholeNumber, wholeNumberFrom0 } from './option-types.ts'
+import { addSparseCommands } from './sparse/program.ts'
 
 /** The command line of `tessera-examples`. */
 export function makeProgram(): Command {
@@ -77,6 +79,7 @@ export function makeProgram(): Command {
     .option('--width <numbers>', 'of a position', wholeNumber, 128)
     .option('--block <tokens>', 'length of a sequence', wholeNumber, 64)
     .action(runGpt)
+  addSparseCommands(program)
   return program
 }
 
@@ -116,15 +119,3 @@ function withImages(command: Command): Command {
     .option('--data <folder>', 'files of the binary version of CIFAR-10; made images without it')
     .option('--download', 'get CIFAR-10 (163 MB), into the folder of --data or ~/.cache/tessera/cifar-10')
 }
-
-function numberReader(expected: string, fits: (value: number) => boolean): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (text.trim() === '' || !fits(value)) throw new InvalidArgumentError(`Expected ${expected}.`)
-    return value
-  }
-}
-
-const wholeNumber = numberReader('a whole number from 1 up', (x) => Number.isSafeInteger(x) && x >= 1)
-const wholeNumberFrom0 = numberReader('a whole number from 0 up', (x) => Number.isSafeInteger(x) && x >= 0)
-const positive = numberReader('a number above 0', (x) => x > 0 && Number.isFinite(x))

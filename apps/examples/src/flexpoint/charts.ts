@@ -14,7 +14,7 @@ async function render(specification: TopLevelSpec): Promise<string> {
 /** Losses of all runs, each point the mean of some steps, as SVG. */
 export function lossChart(
   runs: readonly Pick<RunResult, 'format' | 'seed' | 'losses'>[],
-  { title = 'Training loss by number format' } = {},
+  { title = 'Training loss by number format', legend = 'format' } = {},
 ): Promise<string> {
   const longest = runs.reduce((most, { losses }) => Math.max(most, losses.length), 1)
   const stretch = Math.max(1, Math.round(longest / 60))
@@ -41,7 +41,7 @@ export function lossChart(
     encoding: {
       x: { field: 'step', type: 'quantitative' },
       y: { field: 'loss', type: 'quantitative', title: 'loss (nats)', scale: { zero: false } },
-      color: { field: 'format', type: 'nominal' },
+      color: { field: 'format', type: 'nominal', title: legend },
       detail: { field: 'run', type: 'nominal' },
     },
   })

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { TesseraError } from '@tessera/core'
 import { cifar, Dataset, hostRandom, type LabelledImage } from '@tessera/nn/data'
 import { parseTar } from 'nanotar'
+import { checkSum, download } from '../download.ts'
 
 export interface CifarImages {
   readonly training: Dataset<LabelledImage>
@@ -40,15 +40,9 @@ export async function readCifar(folder: string): Promise<CifarImages> {
 export async function downloadCifar(folder: string, { url, md5 } = cifarArchive, get = fetch): Promise<void> {
   const there = await readdir(folder).catch((): string[] => [])
   if (there.includes('test_batch.bin')) return
-  const failed = (why: string, cause?: unknown) =>
-    new TesseraError('DOWNLOAD', `${url} ${why}. Try again, or unpack it into ${folder} yourself.`, { cause })
-  const response = await get(url).catch((cause: Error) => {
-    throw failed(`could not be loaded: ${cause.message}`, cause)
-  })
-  if (!response.ok) throw failed(`could not be loaded: the server answers ${response.status}`)
-  const archive = new Uint8Array(await response.arrayBuffer())
-  const found = createHash('md5').update(archive).digest('hex')
-  if (found !== md5) throw failed(`came with the MD5 sum ${found}, expected ${md5}`)
+  const source = { url, name: 'CIFAR-10', cure: `unpack it into ${folder} yourself` }
+  const archive = await download(source, get)
+  checkSum(archive, md5, source)
   await mkdir(folder, { recursive: true })
   // nanotar reads the whole buffer behind its bytes, which for small results is a shared one.
   const contents = new Uint8Array(gunzipSync(archive))

@@ -35,7 +35,7 @@ export interface ImageOptions extends FormatsOptions {
   readonly download?: boolean
 }
 
-async function loadImages({ data, download }: ImageOptions): Promise<CifarImages> {
+export async function loadImages({ data, download }: Pick<ImageOptions, 'data' | 'download'>): Promise<CifarImages> {
   if (!download) return data === undefined ? makeImages(4000) : readCifar(data)
   const folder = data ?? join(homedir(), '.cache', 'tessera', 'cifar-10')
   process.stderr.write(`CIFAR-10 (163 MB) into ${folder}, unless it is there.\n`)

@@ -62,7 +62,8 @@ export function formatTable(runs: readonly Run[], metric: string): string {
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
-function written(values: readonly number[]): string {
+/** A mean with its interval, as text. */
+export function written(values: readonly number[]): string {
   const { mean, half } = interval(values)
   return half === undefined ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${half.toFixed(4)}`
 }

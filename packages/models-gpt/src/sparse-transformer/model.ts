@@ -106,7 +106,7 @@ export class SparseTransformer extends Module {
   /** @param key random key of the first weights, for example `randomKey(seed)` */
   constructor(configuration: SparseTransformerConfiguration, key: Tensor) {
     super()
-    const { layers, width, vocabularySize } = configuration
+    const { layers, width, vocabularySize, embeddingScale } = configuration
     const extents = positionExtents(configuration)
     const [first, second, third, ...keys] = splitKey(key, 3 + extents.length + layers) as [
       Tensor,
@@ -115,10 +115,10 @@ export class SparseTransformer extends Module {
       ...Tensor[],
     ]
     this.configuration = configuration
-    const initializer = normal(0.125 / Math.sqrt(width))
+    const initializer = normal((embeddingScale * 0.125) / Math.sqrt(width))
     this.tokenEmbedding = new Embedding(vocabularySize, width, { key: first, initializer })
     this.start = initializer(second, [width])
-    const ofPositions = normal(0.125 / Math.sqrt(width * extents.length))
+    const ofPositions = normal((embeddingScale * 0.125) / Math.sqrt(width * extents.length))
     this.positionEmbeddings = extents.map(
       (extent, axis) => new Embedding(extent, width, { key: keys[axis]!, initializer: ofPositions }),
     )

@@ -59,6 +59,15 @@ describe('SparseTransformer', () => {
     expect(shapes).toEqual([3, 5])
   })
 
+  it('starts embeddings with the deviation of the paper, times a factor', async () => {
+    const deviation = async (embeddingScale?: number) => {
+      const sizes = { vocabularySize: 4000, ...(embeddingScale !== undefined && { embeddingScale }) }
+      return Math.sqrt(await make(sizes).tokenEmbedding.weight.square().mean().item())
+    }
+    expect((await deviation()) / (0.125 / Math.sqrt(8))).toBeCloseTo(1, 1)
+    expect((await deviation(32)) / (await deviation())).toBeCloseTo(32, 3)
+  })
+
   it('keeps the residual stream the same size at any depth, by first weights scaled by 1/√(2N)', async () => {
     const spread = async (layers: number) => {
       const model = make({ layers, width: 32, keyWidth: 16, recompute: false })
@@ -98,6 +107,7 @@ describe('SparseTransformer', () => {
     ]
     expect(refuse({ attention: [blocks(6, mask, { causal: false })] })).toThrow('block mask that is not causal')
     expect(refuse({ heads: 3 })).toThrow('width 8 does not divide into 3 heads')
+    expect(refuse({ embeddingScale: 0 })).toThrow('embeddingScale must be above 0')
     expect(refuse({ dropout: 1 })).toThrow('dropout must be at least 0 and below 1')
     expect(() => make().forward(elements.slice(1, 0, 11))).toThrow('takes elements of shape [batch, 12], got [2, 11]')
   })
