@@ -1,4 +1,4 @@
-import { cookToom, reversedColumns } from './generator/cook-toom.ts'
+import { cookToom, reversedColumns, withPlainFilter } from './generator/cook-toom.ts'
 import { type LinearProgram, linearProgram } from './generator/linear-program.ts'
 
 /** Points of the algorithms, without infinity. Those of α = 6 round about four times less than 0, ±1, ±2. */
@@ -34,9 +34,9 @@ export const taps = 3
 
 export function algorithmOf(size: 4 | 6): Algorithm {
   const outputs = size - taps + 1
-  const forward = cookToom(outputs, taps, points[size])
+  const forward = withPlainFilter(cookToom(outputs, taps, points[size]))
   // Bᵀ depends on the points only, so both share it.
-  const backward = cookToom(taps, outputs, points[size])
+  const backward = withPlainFilter(cookToom(taps, outputs, points[size]))
   return {
     size,
     outputs,

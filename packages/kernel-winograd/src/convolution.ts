@@ -9,12 +9,13 @@ import {
 } from '@tessera/backend-wasm/kernel'
 import type { Kernel, OpCall } from '@tessera/core'
 import { tolerances } from './algorithms.ts'
-import { costOf } from './cost.ts'
+import { costOf, passesFilters } from './cost.ts'
 import { layoutOf } from './layout.ts'
 import { input, own, partsOf } from './parts.ts'
 import { type FilterMatrices, filtersFunction, planFilters } from './wasm/filters.ts'
 import { planProduct, productFunction, unitFunction } from './wasm/product.ts'
-import { unitBlocks } from './wasm/units.ts'
+import { planTransient, transientSourceFunction, transientUnitFunction } from './wasm/transient.ts'
+import { unitBlocks, wholeImageBlocks } from './wasm/units.ts'
 
 type Op = 'convolution' | 'convolutionBackwardInput'
 
@@ -24,6 +25,9 @@ const parts = /* @__PURE__ */ partsOf((algorithm) => ({
   turnedFilters: filtersFunction(algorithm, true),
   product: productFunction(algorithm),
   unit: unitFunction(algorithm),
+  transientSource: transientSourceFunction(algorithm),
+  transientUnit: transientUnitFunction(algorithm, false),
+  transientTurnedUnit: transientUnitFunction(algorithm, true),
 }))
 
 const kept: WasmArgument = { kind: 'kept' }
@@ -38,6 +42,7 @@ function filterStep(call: OpCall<Op>, size: 4 | 6): WasmStep {
 }
 
 function planConvolution(call: OpCall<Op>, size: 4 | 6, target: WasmTarget): WasmCallPlan {
+  if (passesFilters(call, layoutOf(call)!, size)) return planPassing(call, size, target)
   const { algorithm, product } = parts(size)
   const tuning = matmulTuning(target.variant)
   const layout = layoutOf(call)!
@@ -90,6 +95,40 @@ function planUnits(
     ],
     data: joinWords(words, after),
     threadScratchBytes: Math.max(matrices.threadScratchBytes, end + plan.threadScratchBytes),
+  }
+}
+
+/** The same with filters that are transformed in passing, with or without an epilogue. */
+function planPassing(call: OpCall<Op>, size: 4 | 6, { variant }: WasmTarget): WasmCallPlan {
+  const { algorithm, transientSource, transientUnit, transientTurnedUnit } = parts(size)
+  const tuning = matmulTuning(variant)
+  const layout = layoutOf(call)!
+  const turned = call.op === 'convolutionBackwardInput'
+  const positions = layout.target[0] * layout.target[1]
+  const plan = planTransient(algorithm, layout, turned, tuning, call.epilogue && positions)
+  const blocks = wholeImageBlocks(layout, tuning)
+  const after = call.epilogue && epiloguePart(call, blocks, [1, 1], imageFollowers(call, 1)!)
+  const { place: stage, end } = stageOf(after, blocks)
+  const data: WasmArgument = { kind: 'data' }
+  const shared: WasmArgument = { kind: 'sharedScratch' }
+  const scratch: WasmArgument = { kind: 'threadScratch', byteOffset: end }
+  const target: WasmArgument = after ? stage : { kind: 'output', index: 0 }
+  return {
+    steps: [
+      {
+        function: transientSource as unknown as WasmFunction,
+        arguments: [data, input(0), shared, scratch, { kind: 'thread' }, { kind: 'threads' }],
+      },
+      {
+        function: (turned ? transientTurnedUnit : transientUnit) as unknown as WasmFunction,
+        arguments: [data, input(1), shared, target, scratch, { kind: 'unit' }],
+        units: blocks.rowUnits,
+        ...(after && { after: [invocationOf(after, plan.words.byteLength, stage)] }),
+      },
+    ],
+    data: joinWords(plan.words, after),
+    sharedScratchBytes: plan.sharedScratchBytes,
+    threadScratchBytes: end + plan.threadScratchBytes,
   }
 }
 

@@ -1,16 +1,26 @@
 import { imageEpilogueWork, matmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Limits, OpCall } from '@tessera/core'
-import { type ConvolutionOp, gridOf, layoutOf } from './layout.ts'
-import { cachedFilters, mostTiles, roundUp, widthOf } from './wasm/tuning.ts'
+import { type ConvolutionLayout, type ConvolutionOp, gridOf, layoutOf } from './layout.ts'
+import { cachedFilters, mostTiles, mostTransientTiles, roundUp, widthOf } from './wasm/tuning.ts'
 import { paddedTiles, unitBlocks } from './wasm/units.ts'
 
 /** Share of the limit that the products reach. */
 const efficiency = 0.85
 
 /**
+ * Whether a call's filters are transformed in passing, a few rows at a time, rather than all before the products: where they change and tiles are so
+ * few that writing the transformed filters to memory would take longer than the products. An epilogue follows units of one image then.
+ */
+export function passesFilters(call: OpCall<ConvolutionOp>, { batch, target }: ConvolutionLayout, size: 4 | 6): boolean {
+  if (call.op === 'convolutionBackwardFilter' || call.inputs[1]!.isConstant) return false
+  const [gridY, gridX] = gridOf(target, size)
+  return batch * gridY * gridX <= mostTransientTiles && (batch === 1 || !call.epilogue)
+}
+
+/**
  * Microseconds of a call, `undefined` for one that the kernels do not take: the products, beside which each block of tiles reads filters that do not
  * fit the caches, and the traffic of their operands and results. Tiles are written and read once on the way; filters that are transformed in every run (or the
- * sums of their gradients), spread over α² matrices, at about half of that rate.
+ * sums of their gradients), spread over α² matrices, at about half of that rate, but in passing without going to memory.
  */
 export function costOf(
   call: OpCall<ConvolutionOp>,
@@ -27,7 +37,8 @@ export function costOf(
   const computing = (2 * products * tiles * roundUp(rows, 6) * channels) / (1000 * efficiency * gigaflops)
   const filters = 4 * products * rows * channels
   const reading = (filters * (filters > cachedFilters ? blocks : 1)) / (1000 * gigabytesPerSecond)
-  const traffic = 8 * products * (tiles * (rows + channels) + (keepsFilters ? 0 : 2 * rows * channels))
+  const ofFilters = keepsFilters ? 0 : passesFilters(call, layout, size) ? 0.25 : 2
+  const traffic = 8 * products * (tiles * (rows + channels) + ofFilters * rows * channels)
   const rest = traffic / (1000 * gigabytesPerSecond) + (2 * after) / (1000 * gigaflops)
   return 2 * microsecondsPerCall + Math.max(computing, reading) + rest
 

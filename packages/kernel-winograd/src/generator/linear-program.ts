@@ -1,4 +1,4 @@
-import { one, type Rational, type RationalMatrix } from './rational.ts'
+import { one, type Rational, type RationalMatrix, zero } from './rational.ts'
 
 /** One step of a linear program: `left + factor · right`, or `factor · right`. Values are numbered: first the inputs, then the steps. */
 export interface LinearStep {
@@ -41,11 +41,14 @@ export function linearProgram(matrix: RationalMatrix): LinearProgram {
   const emit = (step: LinearStep): number => inputs + steps.push(step) - 1
   for (let pair = mostFrequentPair(rows); pair; pair = mostFrequentPair(rows)) {
     const { left, right, ratio } = pair
-    const value = emit({ left, right, factor: ratio })
-    for (const row of rows) {
-      const factor = row.get(left)
-      const other = row.get(right)
-      if (!factor || !other?.divide(factor).equals(ratio)) continue
+    const sharing = rows.filter((row) => row.get(right)?.equals(row.get(left)?.multiply(ratio) ?? zero))
+    // The term that most rows take as it is begins the sum, so that they take the sum as it is.
+    const plain = (term: number) => sharing.filter((row) => row.get(term)!.absolute().equals(one)).length
+    const turned = plain(right) > plain(left)
+    const [first, second] = turned ? [right, left] : [left, right]
+    const value = emit({ left: first, right: second, factor: turned ? one.divide(ratio) : ratio })
+    for (const row of sharing) {
+      const factor = row.get(first)!
       row.delete(left)
       row.delete(right)
       row.set(value, factor)

@@ -216,7 +216,11 @@ function loadFloats(address: Local<'i32'>, count: number, offset: number): Expre
 }
 
 /** The first `count` columns of four rows. */
-function transpose(fn: Body, rows: readonly Local<'v128'>[], count: number): Expression<'v128'>[] {
+export function transpose(
+  fn: Pick<FunctionBuilder, 'local'>,
+  rows: readonly Local<'v128'>[],
+  count: number,
+): Expression<'v128'>[] {
   const [a, b, c, d] = rows as [Local<'v128'>, Local<'v128'>, Local<'v128'>, Local<'v128'>]
   const pairs = (half: 0 | 1) => {
     const pick = [2 * half, 2 * half + 4, 2 * half + 1, 2 * half + 5] as const

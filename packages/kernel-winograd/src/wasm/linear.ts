@@ -14,7 +14,7 @@ export function loadFactors(fn: Statements, program: LinearProgram): Factors {
   for (const { factor } of program.steps) {
     const key = `${factor}`
     if (key === '1' || key === '-1' || factors.has(key)) continue
-    factors.set(key, fn.local('v128', 'factor', v128.const(new Float32Array(4).fill(factor.toNumber()))))
+    factors.set(key, fn.local('v128', 'factor', f32x4.splat(factor.toNumber())))
   }
   return factors
 }

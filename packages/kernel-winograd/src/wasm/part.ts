@@ -1,11 +1,4 @@
-import {
-  type FunctionHandle,
-  f32x4,
-  i32,
-  type ModuleBuilder,
-  select,
-  type WasmEnvironment,
-} from '@tessera/backend-wasm'
+import { type FunctionHandle, i32, type ModuleBuilder, select, type WasmEnvironment } from '@tessera/backend-wasm'
 import {
   aLayoutCode,
   emitPanels,
@@ -16,8 +9,8 @@ import {
 import type { Algorithm } from '../algorithms.ts'
 import { panelOffset, rowBytes } from './filters.ts'
 import { emitTables, geometryWords } from './geometry.ts'
-import { emitTiles, entryBytes } from './lanes.ts'
-import { emitFromProducts, emitToProducts } from './transforms.ts'
+import { emitTiles } from './lanes.ts'
+import { type Stages, stagesIn, storeZeros } from './stages.ts'
 import { blockDepth, blockRows, chooseNarrowest, min, widthOf } from './tuning.ts'
 import { wordTable } from './words.ts'
 
@@ -67,7 +60,10 @@ export function partIn(
   environment: WasmEnvironment,
   algorithm: Algorithm,
 ): FunctionHandle<typeof partParameters, 'void'> {
-  const make = () => emitPart(module, algorithm, matmulTuning(environment.variant))
+  const make = () => {
+    const tuning = matmulTuning(environment.variant)
+    return emitPart(module, algorithm, tuning, stagesIn(module, environment, algorithm))
+  }
   return environment.helper(`winograd/part${algorithm.size}`, make)
 }
 
@@ -75,13 +71,11 @@ function emitPart(
   module: ModuleBuilder,
   algorithm: Algorithm,
   tuning: MatmulTuning,
+  stages: Stages,
 ): FunctionHandle<typeof partParameters, 'void'> {
   const { size } = algorithm
-  const { variant } = tuning
   const width = widthOf(tuning)
   const tiles = emitTiles(module)
-  const toProducts = emitToProducts(module, 'winogradInput', variant, algorithm.input)
-  const fromProducts = emitFromProducts(module, 'winogradOutput', variant, algorithm.output)
   const multiply = emitMultiply(module, algorithm, tuning, emitPanels(module, tuning))
   return module.function('winogradPart', partParameters, 'void', (fn, parameters) => {
     const { data, source, filters, target, scratch, row, rowEnd, tile, tileEnd } = parameters
@@ -92,12 +86,11 @@ function emitPart(
     const [dataStart, resultStart] = [at('scratchData'), at('scratchResult')]
     const [dataStep, resultStep, resultRow] = [load('dataStep'), load('resultStep'), load('resultRow')]
     const filterStep = load('filterStep')
-    const [sourceChannel, targetChannel] = [load('sourceChannel'), load('targetChannel')]
-    const [sourceRow, targetRow] = [load('sourceRow'), load('targetRow')]
+    const targetChannel = load('targetChannel')
     const rows = fn.local('i32', 'rows', i32.sub(rowEnd, row))
     const patch = fn.local('i32', 'patch', i32.add(scratch, 4 * width))
     const panelBytes = fn.local('i32', 'panelBytes', i32.mul(channels, 4 * width))
-    for (let offset = 0; offset < 4 * width; offset += 16) fn.store('v128', scratch, f32x4.splat(0), offset)
+    storeZeros(fn, scratch, tuning)
     // Blocks of about the same size: each reads all filters.
     const ownTiles = i32.sub(tileEnd, tile)
     const blocks = i32.divU(i32.add(ownTiles, i32.sub(blockTiles, 1)), blockTiles)
@@ -108,27 +101,17 @@ function emitPart(
       const padded = fn.local('i32', 'padded', i32.and(i32.add(count, width - 1), -width))
       const tables = { source: sourceTable, target: targetTable }
       emitTables(fn, algorithm, tiles, (word) => words.load(data, word), { first, count, padded }, tables)
-      const table = fn.local('i32', 'table', sourceTable)
-      const panel = fn.local('i32', 'panel', dataStart)
-      fn.forRange(0, padded, width, () => {
-        const plane = fn.local('i32', 'plane', source)
-        const into = fn.local('i32', 'into', panel)
-        fn.repeat(channels, () => {
-          for (let group = 0; group < width / 4; group++) {
-            fn.call(toProducts, {
-              table: i32.add(table, 4 * entryBytes * group),
-              plane,
-              rowStep: sourceRow,
-              scratch: patch,
-              target: i32.add(into, 16 * group),
-              productStep: dataStep,
-            })
-          }
-          fn.increment(plane, sourceChannel)
-          fn.increment(into, 4 * width)
-        })
-        fn.increment(table, entryBytes * width)
-        fn.increment(panel, panelBytes)
+      fn.call(stages.source, {
+        table: sourceTable,
+        plane: source,
+        channels,
+        channelStep: words.load(data, 'sourceChannel'),
+        rowStep: words.load(data, 'sourceRow'),
+        patch,
+        target: dataStart,
+        productStep: dataStep,
+        panelBytes,
+        padded,
       })
       const [a, b, c] = [
         fn.local('i32', 'a', filters),
@@ -153,19 +136,17 @@ function emitPart(
         fn.increment(b, dataStep)
         fn.increment(c, resultStep)
       })
-      const plane = fn.local('i32', 'plane', i32.add(target, i32.mul(row, targetChannel)))
-      const results = fn.local('i32', 'results', resultStart)
-      fn.repeat(rows, () => {
-        const entry = fn.local('i32', 'entry', targetTable)
-        const from = fn.local('i32', 'from', results)
-        fn.forRange(0, count, 4, () => {
-          const given = { table: entry, plane, rowStep: targetRow, scratch: patch }
-          fn.call(fromProducts, { ...given, source: from, productStep: resultStep })
-          fn.increment(entry, 4 * entryBytes)
-          fn.increment(from, 16)
-        })
-        fn.increment(plane, targetChannel)
-        fn.increment(results, resultRow)
+      fn.call(stages.target, {
+        table: targetTable,
+        plane: i32.add(target, i32.mul(row, targetChannel)),
+        rows,
+        channelStep: targetChannel,
+        rowStep: words.load(data, 'targetRow'),
+        patch,
+        source: resultStart,
+        productStep: resultStep,
+        resultRow,
+        tiles: count,
       })
     })
   })

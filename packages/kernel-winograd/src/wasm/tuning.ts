@@ -19,6 +19,14 @@ export const gradientBlockRows = 120
  * 252 terms; F(4×4) rounds more in its transforms.
  */
 export const blockDepth = { 4: 64, 6: 256 } as const
+/**
+ * Rows and depth, by α, of the blocks of filters that are transformed in passing: such a block fits the second-level cache together with its results
+ * for some dozens of tiles.
+ */
+export const transientRows = (tuning: MatmulTuning): number => 4 * tuning.rows
+export const transientDepth = { 4: 64, 6: 128 } as const
+/** The most tiles for which that is done: each block of filters reads all of them, from the last cache. */
+export const mostTransientTiles = 64
 /** The most tiles whose errors are summed at a time. */
 export const gradientDepth = 256
 

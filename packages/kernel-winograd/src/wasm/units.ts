@@ -1,13 +1,20 @@
 import type { Blocks, MatmulTuning } from '@tessera/backend-wasm/kernel'
 import { taps } from '../algorithms.ts'
 import { type ConvolutionLayout, gridOf } from '../layout.ts'
-import { mostTiles, roundUp, widthOf } from './tuning.ts'
+import { mostTiles, roundUp, transientRows, widthOf } from './tuning.ts'
 
 /** The units of a convolution that an epilogue follows: some channels of some rows of tiles of one image. */
 export interface UnitBlocks extends Blocks {
   readonly tileRows: number
   /** Units of one image. */
   readonly perImage: number
+}
+
+/** The units of a convolution of one image whose filters are transformed in passing: some channels of the whole image. */
+export function wholeImageBlocks({ rows, target }: ConvolutionLayout, tuning: MatmulTuning): Blocks {
+  const columns = target[0] * target[1]
+  const unitRows = transientRows(tuning)
+  return { rows: unitRows, columns, rowUnits: Math.ceil(rows / unitRows), columnUnits: 1, m: rows, n: columns }
 }
 
 /** Columns of the narrowest tile that every variant has: the last columns of a product are computed as so many. */
