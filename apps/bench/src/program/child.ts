@@ -7,7 +7,7 @@ import { prepareGptStep } from '../implementations/tessera-gpt-step.ts'
 import type { ProgramFigures, ProgramRequest } from './figures.ts'
 
 const timedSteps = 20
-const timedCalls = 300
+const timedCalls = 2000
 
 const request = JSON.parse(process.argv[2]!) as ProgramRequest
 const { variant, threads, steps } = request

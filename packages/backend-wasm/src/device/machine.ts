@@ -43,6 +43,8 @@ export class Machine {
   readonly #instances = new Map<WebAssembly.Module, WebAssembly.Instance>()
   /** Bytes of workspace that each live program needs. */
   readonly #needs = new Map<object, number>()
+  /** The most of them. */
+  #neededBytes = 0
   /** True when threads share even calls that are not worth it. */
   readonly sharesAll: boolean
   readonly #imports: Record<string, WebAssembly.ExportValue>
@@ -87,6 +89,7 @@ export class Machine {
     this.#closed = true
     this.#instances.clear()
     this.#needs.clear()
+    this.#neededBytes = 0
     await this.#pool?.close()
     await this.#queue?.close()
   }
@@ -165,18 +168,20 @@ export class Machine {
   /** States how much workspace a program needs: memory whose content does not outlive a run, so that all programs share it. */
   reserveWorkspace(program: object, byteLength: number): void {
     this.#needs.set(program, byteLength)
+    this.#neededBytes = Math.max(this.#neededBytes, byteLength)
   }
 
   /** A program is gone: gives the workspace back when none of the others needs so much. */
   releaseWorkspace(program: object): void {
     this.#needs.delete(program)
     const needed = Math.max(0, ...this.#needs.values())
+    this.#neededBytes = needed
     if (this.#workspace && (needed === 0 || this.#workspace.byteLength > 2 * needed)) this.#freeWorkspace()
   }
 
   /** The address of a workspace that is large enough for every live program. */
   workspace(): number {
-    const needed = Math.max(0, ...this.#needs.values())
+    const needed = this.#neededBytes
     if (this.#workspace && this.#workspace.byteLength >= needed) return this.#workspace.address
     if (this.#workspace) this.#freeWorkspace()
     if (needed === 0) return 0

@@ -5,7 +5,7 @@ import { formatOf, type TypedArray } from '../graph/format.ts'
 import { independentGroups, leafLike, type Node, topologicalOrder } from '../graph/node.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { structureKey } from '../graph/subgraph.ts'
-import type { Device } from '../plugin/contract.ts'
+import type { Device, DeviceBuffer } from '../plugin/contract.ts'
 import type { DonorsOf } from '../stages/compiled.ts'
 import type { CachedProgram } from './cache.ts'
 import { compileLocated } from './locate.ts'
@@ -65,12 +65,7 @@ export function evaluateNodes(nodes: readonly Node[], device?: Device): Node[] {
   const { key, leaves } = structureKey(nodes)
   const state = runtimeState(device ?? deviceOf(leaves))
   const program = state.cache.get(key, () => compile('eager', nodes, leaves, () => [], state))
-  return execute(
-    'eager',
-    program,
-    program.leafOrder.map((position) => leaves[position]!),
-    state,
-  )
+  return execute('eager', program, leaves, state)
 }
 
 /** The value of a node on the host, and the leaf that holds it. */
@@ -114,8 +109,7 @@ export function prepare(traced: TracedFunction): PreparedProgram {
       const state = runtimeState(deviceOf(values))
       const program = programOn(state)
       if (last?.program !== program) last = { program, state }
-      const bound = program.leafOrder.map((position) => values[position]!)
-      const outputs = execute(traced.name, program, bound, state)
+      const outputs = execute(traced.name, program, values, state)
       traced.donors.forEach((donor, i) => {
         if (donor !== undefined && program.outputs[i]!.donor < 0) discard(inputs[donor]!)
       })
@@ -163,13 +157,14 @@ function compile(
 
 /**
  * Binds memory and runs.
- * @param inputs the leaves in the order of the program's inputs; those whose memory an output takes over lose it
+ * @param leaves of the graph, in its order; those whose memory an output takes over lose it
  * @returns a leaf for each output
  */
-function execute(name: string, program: CachedProgram, inputs: readonly Node[], state: RuntimeState): Node[] {
-  const { executable, outputs } = program
+function execute(name: string, program: CachedProgram, leaves: readonly Node[], state: RuntimeState): Node[] {
+  const { executable, outputs, leafOrder } = program
   const { device } = state.runtime
-  const buffers = inputs.map((node) => storageOf(node, device).buffer)
+  const buffers: DeviceBuffer[] = []
+  for (const position of leafOrder) buffers.push(storageOf(leaves[position]!, device).buffer)
   const fresh: Storage[] = []
   try {
     for (const { donor, bytes } of outputs) {
@@ -186,10 +181,12 @@ function execute(name: string, program: CachedProgram, inputs: readonly Node[], 
     throw error
   }
   let next = 0
-  return outputs.map(({ donor, model }) => {
-    const storage = donor < 0 ? fresh[next++]! : takeStorage(inputs[donor]!, device)
-    return leafLike(model, { kind: 'device', storage })
-  })
+  const results: Node[] = []
+  for (const { donor, model } of outputs) {
+    const storage = donor < 0 ? fresh[next++]! : takeStorage(leaves[leafOrder[donor]!]!, device)
+    results.push(leafLike(model, { kind: 'device', storage }))
+  }
+  return results
 }
 
 function bytesOf({ shape, dtype }: Pick<Node, 'shape' | 'dtype'>): number {

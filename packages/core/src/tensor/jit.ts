@@ -259,23 +259,25 @@ const unchanged = (outputs: readonly Node[]): PolicyRewrite => ({ outputs, state
 
 function execute({ program, updates, result, state, packing }: Trace, { values, branches }: Arguments): unknown {
   const inputs = packedInputs(packing, values)
-  const all = program.run([...inputs, ...state.map(({ holder }) => holder.value.realize().node)])
-  const outputs = all.slice(0, all.length - state.length)
-  state.forEach(({ holder }, i) => {
-    holder.value = new Tensor(all[outputs.length + i]!)
-  })
-  updates.forEach((places, i) => {
-    const value = unpackedOutput(packing, i, outputs[i]!)
-    for (const { branch, keys } of places) assign(branches[branch]!, keys, value)
-  })
-  const returned = outputs.slice(updates.length).map((node) => new Tensor(node))
-  const fill = (value: unknown): unknown => {
-    if (value instanceof ResultSlot) return returned[value.index]
-    if (Array.isArray(value)) return value.map(fill)
-    const plain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
-    return plain ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item)])) : value
+  const leaves = program.run(state.length === 0 ? inputs : [...inputs, ...state.map(({ holder }) => nodeOf(holder))])
+  const firstState = leaves.length - state.length
+  for (let i = 0; i < state.length; i++) state[i]!.holder.value = new Tensor(leaves[firstState + i]!)
+  for (let i = 0; i < updates.length; i++) {
+    const value = unpackedOutput(packing, i, leaves[i]!)
+    for (const { branch, keys } of updates[i]!) assign(branches[branch]!, keys, value)
   }
-  return fill(result)
+  return filled(result, leaves, updates.length)
+}
+
+const nodeOf = (holder: PolicyState['holder']): Node => holder.value.realize().node
+
+/** The result of a traced function, with tensors where its shape has slots; leaves of returned tensors begin at `first`. */
+function filled(shape: unknown, leaves: readonly Node[], first: number): unknown {
+  if (shape instanceof ResultSlot) return new Tensor(leaves[first + shape.index]!)
+  if (Array.isArray(shape)) return shape.map((item) => filled(item, leaves, first))
+  const isPlain = typeof shape === 'object' && shape !== null && Object.getPrototypeOf(shape) === Object.prototype
+  if (!isPlain) return shape
+  return Object.fromEntries(Object.entries(shape).map(([key, item]) => [key, filled(item, leaves, first)]))
 }
 
 function assign(branch: Branch, keys: Path, value: Tensor): void {
