@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import v8 from 'node:v8'
+import { describe, expect, it, vi } from 'vitest'
 import { f32x4, ModuleBuilder } from './assembler/index.ts'
 import {
   canEnableRevectorizer,
@@ -32,6 +33,19 @@ describe('variants', () => {
   it('enables relaxed SIMD where a flag does', async () => {
     expect(await enableRelaxedSimdInNode20()).toBe(true)
     expect(acceptsRelaxedSimd()).toBe(true)
+  })
+
+  it('sets no flag that the engine does not know', async () => {
+    const validate = vi.spyOn(WebAssembly, 'validate').mockReturnValue(false)
+    const setFlags = vi.spyOn(v8, 'setFlagsFromString').mockReturnValue(undefined)
+    try {
+      expect(await enableRelaxedSimdInNode20()).toBe(false)
+      const isNode20 = process.versions.node.startsWith('20.')
+      expect(setFlags.mock.calls).toEqual(isNode20 ? [['--experimental-wasm-relaxed-simd']] : [])
+    } finally {
+      validate.mockRestore()
+      setFlags.mockRestore()
+    }
   })
 
   it('chooses relaxed unless wide is asked for and possible', async () => {

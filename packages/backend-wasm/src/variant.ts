@@ -84,7 +84,8 @@ async function setV8Flag(flag: string): Promise<void> {
  * @returns whether relaxed SIMD is available afterwards.
  */
 export async function enableRelaxedSimdInNode20(): Promise<boolean> {
-  if (!supportsRelaxedSimd() && (nodeMajor() ?? 0) >= 20) await setV8Flag('--experimental-wasm-relaxed-simd')
+  // Later versions have no such flag, and V8 complains on the terminal about one that it does not know.
+  if (!supportsRelaxedSimd() && nodeMajor() === 20) await setV8Flag('--experimental-wasm-relaxed-simd')
   return supportsRelaxedSimd()
 }
 
