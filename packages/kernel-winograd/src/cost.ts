@@ -1,7 +1,7 @@
 import { imageEpilogueWork, matmulTuning } from '@tessera/backend-wasm/kernel'
 import type { Limits, OpCall } from '@tessera/core'
 import { type ConvolutionLayout, type ConvolutionOp, gridOf, layoutOf } from './layout.ts'
-import { cachedFilters, mostTiles, mostTransientTiles, roundUp, widthOf } from './wasm/tuning.ts'
+import { cachedFilters, gradientTiles, mostTiles, mostTransientTiles, roundUp, widthOf } from './wasm/tuning.ts'
 import { paddedTiles, unitBlocks } from './wasm/units.ts'
 
 /** Share of the limit that the products reach. */
@@ -37,10 +37,17 @@ export function costOf(
   const computing = (2 * products * tiles * roundUp(rows, 6) * channels) / (1000 * efficiency * gigaflops)
   const filters = 4 * products * rows * channels
   const reading = (filters * (filters > cachedFilters ? blocks : 1)) / (1000 * gigabytesPerSecond)
-  const ofFilters = keepsFilters ? 0 : passesFilters(call, layout, size) ? 0.25 : 2
+  const inCache = call.op === 'convolutionBackwardFilter' ? sumsInCache() : passesFilters(call, layout, size)
+  const ofFilters = keepsFilters ? 0 : inCache ? 0.25 : 2
   const traffic = 8 * products * (tiles * (rows + channels) + ofFilters * rows * channels)
   const rest = traffic / (1000 * gigabytesPerSecond) + (2 * after) / (1000 * gigaflops)
   return 2 * microsecondsPerCall + Math.max(computing, reading) + rest
+
+  /** Whether the sums of the gradient to the filters stay in the cache. */
+  function sumsInCache() {
+    const [gridY, gridX] = gridOf(target, size)
+    return gradientTiles(layout!, size) >= batch * gridY * gridX
+  }
 
   /** How often all filters are read, and the tiles that are computed, with those that fill up the columns of a product. */
   function tilesOfAll() {

@@ -9,9 +9,9 @@ import { filterGradientFunction, planFilterGradient } from './wasm/filter-gradie
 
 const parts = /* @__PURE__ */ partsOf((algorithm) => ({ algorithm, gradient: filterGradientFunction(algorithm) }))
 
-function planGradient(call: OpCall<ConvolutionOp>, size: 4 | 6, { variant }: WasmTarget): WasmCallPlan {
+function planGradient(call: OpCall<ConvolutionOp>, size: 4 | 6, { variant, threads }: WasmTarget): WasmCallPlan {
   const { algorithm, gradient } = parts(size)
-  const { words: data, ...scratch } = planFilterGradient(algorithm, layoutOf(call)!, matmulTuning(variant))
+  const { words: data, ...scratch } = planFilterGradient(algorithm, layoutOf(call)!, matmulTuning(variant), threads)
   const step: WasmStep = {
     function: gradient as unknown as WasmFunction,
     arguments: [{ kind: 'data' }, input(0), input(1), { kind: 'output', index: 0 }, { kind: 'sharedScratch' }, ...own],

@@ -11,7 +11,7 @@ import { type Case, callOf, cases, followed, one, pick, randomCases, refused } f
 /** Large enough for several threads to share it. */
 const shared: Record<string, Case> = {
   'many rows': { input: [1, 24, 7, 6], filters: 130, padding: one },
-  'many tiles': { input: [2, 16, 22, 17], filters: 12, padding: one },
+  'many tiles': { input: [2, 4, 62, 37], filters: 26, padding: one },
 }
 
 const backend = (variant: Variant, threads: number) => wasm({ variant, threads }).backends![0] as Backend<'wasm'>

@@ -35,7 +35,7 @@ export const cases: Record<string, Case> = {
   'one window': { input: [1, 1, 3, 3], filters: 1 },
   'one element': { input: [1, 2, 1, 1], filters: 3, padding: one },
   'many channels': { input: [1, 260, 2, 3], filters: 125, padding: one },
-  'many tiles': { input: [1, 5, 61, 35], filters: 7, padding: one },
+  'many tiles': { input: [2, 5, 61, 35], filters: 7, padding: one },
   'many images': { input: [37, 3, 4, 3], filters: 5, padding: one },
 }
 

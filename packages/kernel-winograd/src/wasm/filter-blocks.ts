@@ -11,8 +11,9 @@ import { type Algorithm, taps } from '../algorithms.ts'
 import { transpose } from './lanes.ts'
 import { emitLinear, loadFactors } from './linear.ts'
 
-const elements = taps * taps
-const square = 4 * elements
+/** Elements of a filter, and its bytes. */
+export const elements = taps * taps
+export const square = 4 * elements
 
 /** How a block of filters is transformed. */
 export interface FilterBlockShape {
@@ -89,9 +90,9 @@ const touchParameters = { source: 'i32', lines: 'i32', step: 'i32', bytes: 'i32'
 
 /**
  * Emits loads of one word from each line of the cache that filters take. They wait for memory together; the short streams of the loop that computes
- * would wait one after the other.
+ * (or writes) would wait one after the other.
  */
-function emitTouch(module: ModuleBuilder): FunctionHandle<typeof touchParameters, 'void'> {
+export function emitTouch(module: ModuleBuilder): FunctionHandle<typeof touchParameters, 'void'> {
   return module.function('winogradTouch', touchParameters, 'void', (fn, { source, lines, step, bytes, scratch }) => {
     const all = fn.local('i32', 'all', 0)
     fn.repeat(lines, () => {

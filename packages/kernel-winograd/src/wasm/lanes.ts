@@ -97,6 +97,30 @@ export function emitSquares(module: ModuleBuilder): FunctionHandle<typeof filter
   })
 }
 
+const channelsParameters = { table: 'i32', count: 'i32', target: 'i32', channelStep: 'i32', channels: 'i32' } as const
+
+/** Emits the function that makes four entries of each: the same square in neighbouring planes, of which the last may be missing. */
+export function emitChannels(module: ModuleBuilder): FunctionHandle<typeof channelsParameters, 'void'> {
+  return module.function('winogradChannels', channelsParameters, 'void', (fn, parameters) => {
+    const { table, count, target, channelStep, channels } = parameters
+    fn.repeat(count, () => {
+      for (const lane of lanes) {
+        const exists = fn.local('i32', 'exists', i32.gtS(channels, lane))
+        const word = (name: EntryWord) => i32.load(table, wordOffset(name))
+        const store = (name: EntryWord, value: Expression<'i32'>) => fn.store('i32', target, value, wordOffset(name))
+        store('offset', i32.mul(i32.add(word('offset'), i32.mul(channelStep, lane)), exists))
+        store('rowFrom', word('rowFrom'))
+        store('rowTo', select(exists, word('rowTo'), word('rowFrom')))
+        store('columnFrom', word('columnFrom'))
+        store('columnTo', word('columnTo'))
+        store('isWhole', i32.and(word('isWhole'), exists))
+        fn.increment(target, entryBytes)
+      }
+      fn.increment(table, entryBytes)
+    })
+  })
+}
+
 const lanes = [0, 1, 2, 3] as const
 type Body = Pick<FunctionBuilder, 'local' | 'locals' | 'set' | 'store' | 'storeLane' | 'if' | 'forRange' | 'increment'>
 

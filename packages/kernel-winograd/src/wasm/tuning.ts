@@ -1,5 +1,6 @@
 import { type Expression, i32, select } from '@tessera/backend-wasm'
 import type { MatmulTuning } from '@tessera/backend-wasm/kernel'
+import { type ConvolutionLayout, gridOf } from '../layout.ts'
 
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple
 export const align = (bytes: number): number => roundUp(bytes, 64)
@@ -12,8 +13,6 @@ export const widthOf = (tuning: MatmulTuning): number => 4 * tuning.widths[0]
 
 /** Rows that tiles run over at a time: panels of filters that stay in the first-level cache for the next columns. */
 export const blockRows = (tuning: MatmulTuning): number => 4 * tuning.rows
-/** The same for errors, which stay in the second-level cache. */
-export const gradientBlockRows = 120
 /**
  * The depth that tiles run over at a time, by α. Sums of 64 channels that are added up keep F(2×2) as exact as the direct kernel, whose sums have
  * 252 terms; F(4×4) rounds more in its transforms.
@@ -27,8 +26,22 @@ export const transientRows = (tuning: MatmulTuning): number => 4 * tuning.rows
 export const transientDepth = { 4: 64, 6: 128 } as const
 /** The most tiles for which that is done: each block of filters reads all of them, from the last cache. */
 export const mostTransientTiles = 64
-/** The most tiles whose errors are summed at a time. */
-export const gradientDepth = 256
+/** Rows and channels, by α, of the sums of a unit of the gradient to the filters: they fit the second-level cache. */
+export const gradientRows = (tuning: MatmulTuning): number => 4 * tuning.rows
+export const gradientChannels = { 4: 128, 6: 64 } as const
+/** The most tiles whose errors are summed at a time, and bytes that the operands of so many products may take. */
+const gradientDepth = 256
+const operandBytes = 16 * 2 ** 20
+const fewestTiles = 64
+
+/** Tiles whose errors are summed at a time: all of them, or blocks of about the same size. */
+export function gradientTiles({ batch, rows, channels, target }: ConvolutionLayout, size: 4 | 6): number {
+  const [gridY, gridX] = gridOf(target, size)
+  const tiles = batch * gridY * gridX
+  const fitting = Math.floor(operandBytes / (4 * size * size * (channels + rows)))
+  const most = Math.min(gradientDepth, Math.max(fewestTiles, fitting))
+  return roundUp(Math.ceil(tiles / Math.ceil(tiles / most)), 4)
+}
 
 /** Filters of this many bytes are read from the last cache, larger ones from memory. */
 export const cachedFilters = 12 * 2 ** 20
