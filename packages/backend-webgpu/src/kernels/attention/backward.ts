@@ -1,10 +1,10 @@
-import type { CallMemory, WebGpuCallPlan, WebGpuEnvironment } from '../../program/contract.ts'
+import type { CallMemory, WebGpuCallPlan, WebGpuDispatch, WebGpuEnvironment } from '../../program/contract.ts'
 import { indented } from '../../wgsl/shader.ts'
-import { scaleOf } from './forward.ts'
-import { type AttentionProblem, RowShader } from './problem.ts'
+import { rowsOfInvocation, scaleOf } from './forward.ts'
+import { type AttentionProblem, addTo, dotOf, RowShader, zeros } from './problem.ts'
 
 /**
- * Three dispatches, none of which adds to what another invocation adds to: for each query its gradient, walking over the keys; for each key its
+ * Two dispatches, neither of which adds to what another invocation adds to: for each query its gradient, walking over the keys; for each key its
  * gradient and that of its value, walking over the queries. Weights are computed again from the logarithms of the forward pass (Dao et al. 2022,
  * algorithm 4).
  */
@@ -13,73 +13,72 @@ export function planBackward(
   environment: WebGpuEnvironment,
   memory: CallMemory,
 ): WebGpuCallPlan {
-  const open = (target: string, names: readonly string[]): RowShader =>
-    new RowShader(problem, environment, memory, ['query', 'key', 'logarithm', ...names, target], [target])
+  const open = (rows: number, targets: readonly string[]): RowShader => {
+    const names = ['query', 'key', 'value', 'logarithm', 'projection', 'gradient', ...targets]
+    return new RowShader(problem, environment, memory, names, targets, rowsOfInvocation(rows, environment))
+  }
   return {
     dispatches: [
-      queryGradient(open('queryGradient', ['value', 'projection', 'gradient'])),
-      keyGradient(open('keyGradient', ['value', 'projection', 'gradient'])),
-      valueGradient(open('valueGradient', ['gradient'])),
+      queryGradient(open(problem.queries, ['queryGradient'])),
+      keyGradients(open(problem.keys, ['keyGradient', 'valueGradient'])),
     ],
   }
 }
 
-function queryGradient(shader: RowShader) {
+function queryGradient(shader: RowShader): WebGpuDispatch {
   const { keys, queries, width, valueWidth, scale } = shader.problem
   const body = [
-    ...shader.loadRow('q', 'query', 'row', width),
-    ...shader.loadRow('g', 'gradient', 'row', valueWidth),
-    `let logarithm = ${shader.loadOne('logarithm', 'row')};`,
-    `let projection = ${shader.loadOne('projection', 'row')};`,
-    ...shader.zeros('sum', width),
-    `let end = min(${shader.number(keys)}, row + first + 1);`,
-    'for (var j = 0; j < end; j++) {',
-    ...indented([
-      `let score = (${shader.dot('q', 'key', 'j', width)}) * ${scaleOf(scale)};`,
-      'let weight = expOf(score - logarithm);',
-      `let slope = weight * ((${shader.dot('g', 'value', 'j', valueWidth)}) - projection) * ${scaleOf(scale)};`,
-      ...shader.addRow('sum', 'slope', 'key', 'j', width),
+    ...shader.rows.flatMap((r) => [
+      ...shader.loadRow(`q${r}q`, 'query', `row${r}`, width),
+      ...shader.loadRow(`g${r}q`, 'gradient', `row${r}`, valueWidth),
+      ...zeros(`sum${r}q`, width),
+      `let logarithm${r} = ${shader.loadOne('logarithm', `row${r}`)};`,
+      `let projection${r} = ${shader.loadOne('projection', `row${r}`)};`,
+      `let end${r} = min(${shader.number(keys)}, row${r} + first + 1);`,
     ]),
-    '}',
-    ...shader.storeRow('sum', 'queryGradient', 'row', width),
-  ]
-  return shader.dispatch('gradient of queries', queries, body)
-}
-
-/** Statements around the queries that see the key of this invocation; they see `i` and its `weight`. */
-function overQueries(shader: RowShader, statements: readonly string[]): string[] {
-  const { queries, width, scale } = shader.problem
-  return [
-    `for (var i = max(0, row - first); i < ${shader.number(queries)}; i++) {`,
+    `for (var j = 0; j < end${shader.rows.length - 1}; j++) {`,
     ...indented([
-      `let score = (${shader.dot('k', 'query', 'i', width)}) * ${scaleOf(scale)};`,
-      `let weight = expOf(score - ${shader.loadOne('logarithm', 'i')});`,
-      ...statements,
+      ...shader.loadRow('k', 'key', 'j', width),
+      ...shader.loadRow('v', 'value', 'j', valueWidth),
+      ...shader.rows.flatMap((r) => [
+        `let weight${r} = select(0.0f, expOf((${dotOf(`q${r}q`, 'k', width)}) * ${scaleOf(scale)} - logarithm${r}), j < end${r});`,
+        `let slope${r} = weight${r} * ((${dotOf(`g${r}q`, 'v', valueWidth)}) - projection${r}) * ${scaleOf(scale)};`,
+        ...addTo(`sum${r}q`, `slope${r}`, 'k', width),
+      ]),
     ]),
     '}',
   ]
+  return shader.dispatch('gradient of queries', queries, body, (r) =>
+    shader.storeRow(`sum${r}q`, 'queryGradient', `row${r}`, width),
+  )
 }
 
-function keyGradient(shader: RowShader) {
-  const { keys, width, valueWidth, scale } = shader.problem
-  const slope = `weight * ((${shader.dot('v', 'gradient', 'i', valueWidth)}) - ${shader.loadOne('projection', 'i')}) * ${scaleOf(scale)}`
+function keyGradients(shader: RowShader): WebGpuDispatch {
+  const { keys, queries, width, valueWidth, scale } = shader.problem
   const body = [
-    ...shader.loadRow('k', 'key', 'row', width),
-    ...shader.loadRow('v', 'value', 'row', valueWidth),
-    ...shader.zeros('sum', width),
-    ...overQueries(shader, [`let slope = ${slope};`, ...shader.addRow('sum', 'slope', 'query', 'i', width)]),
-    ...shader.storeRow('sum', 'keyGradient', 'row', width),
+    ...shader.rows.flatMap((r) => [
+      ...shader.loadRow(`k${r}q`, 'key', `row${r}`, width),
+      ...shader.loadRow(`v${r}q`, 'value', `row${r}`, valueWidth),
+      ...zeros(`keySum${r}q`, width),
+      ...zeros(`valueSum${r}q`, valueWidth),
+    ]),
+    `for (var i = max(0, row0 - first); i < ${shader.number(queries)}; i++) {`,
+    ...indented([
+      ...shader.loadRow('q', 'query', 'i', width),
+      ...shader.loadRow('g', 'gradient', 'i', valueWidth),
+      `let logarithm = ${shader.loadOne('logarithm', 'i')};`,
+      `let projection = ${shader.loadOne('projection', 'i')};`,
+      ...shader.rows.flatMap((r) => [
+        `let weight${r} = select(0.0f, expOf((${dotOf(`k${r}q`, 'q', width)}) * ${scaleOf(scale)} - logarithm), row${r} <= i + first);`,
+        ...addTo(`valueSum${r}q`, `weight${r}`, 'g', valueWidth),
+        `let slope${r} = weight${r} * ((${dotOf(`v${r}q`, 'g', valueWidth)}) - projection) * ${scaleOf(scale)};`,
+        ...addTo(`keySum${r}q`, `slope${r}`, 'q', width),
+      ]),
+    ]),
+    '}',
   ]
-  return shader.dispatch('gradient of keys', keys, body)
-}
-
-function valueGradient(shader: RowShader) {
-  const { keys, width, valueWidth } = shader.problem
-  const body = [
-    ...shader.loadRow('k', 'key', 'row', width),
-    ...shader.zeros('sum', valueWidth),
-    ...overQueries(shader, shader.addRow('sum', 'weight', 'gradient', 'i', valueWidth)),
-    ...shader.storeRow('sum', 'valueGradient', 'row', valueWidth),
-  ]
-  return shader.dispatch('gradient of values', keys, body)
+  return shader.dispatch('gradients of keys and values', keys, body, (r) => [
+    ...shader.storeRow(`keySum${r}q`, 'keyGradient', `row${r}`, width),
+    ...shader.storeRow(`valueSum${r}q`, 'valueGradient', `row${r}`, valueWidth),
+  ])
 }

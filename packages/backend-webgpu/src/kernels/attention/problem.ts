@@ -3,7 +3,7 @@ import { sizeOf } from '@tessera/core'
 import { foldWorkgroups } from '../../fused/groups.ts'
 import type { CallMemory, WebGpuDispatch, WebGpuEnvironment } from '../../program/contract.ts'
 import { positionsOf } from '../../wgsl/indexing.ts'
-import { type AccessWish, Shader } from '../../wgsl/shader.ts'
+import { type AccessWish, indented, Shader } from '../../wgsl/shader.ts'
 
 /** Widest heads whose rows stay in registers. */
 const mostWidth = 128
@@ -66,10 +66,29 @@ export function attentionProblem(
 const inQuads = ({ strides, offset }: View): boolean =>
   strides.at(-1) === 1 && offset % 4 === 0 && strides.slice(0, -1).every((stride) => stride % 4 === 0)
 
-/** A shader in which each invocation has one row (a query or a key) of one head. */
+/** Numbers of the quads of a row. */
+const quadsOf = (width: number): readonly number[] => Array.from({ length: width / 4 }, (_, i) => i)
+
+/** `dot(a0, b0) + dot(a1, b1) + …` of the quads of two rows. */
+export const dotOf = (a: string, b: string, width: number): string =>
+  quadsOf(width)
+    .map((i) => `dot(${a}${i}, ${b}${i})`)
+    .join(' + ')
+
+/** `prefix0 += factor · row0`, … */
+export const addTo = (prefix: string, factor: string, row: string, width: number): string[] =>
+  quadsOf(width).map((i) => `${prefix}${i} += ${factor} * ${row}${i};`)
+
+/** `prefix0`, …: a row of zeros, to add to. */
+export const zeros = (prefix: string, width: number): string[] =>
+  quadsOf(width).map((i) => `var ${prefix}${i} = vec4<f32>();`)
+
+/** A shader in which each invocation has a few neighbouring rows (queries or keys) of one head. */
 export class RowShader {
   readonly problem: AttentionProblem
   readonly shader: Shader
+  /** Numbers of the rows of an invocation. */
+  readonly rows: readonly number[]
   readonly #environment: WebGpuEnvironment
   readonly #names: readonly string[]
   readonly #wishes: ReadonlyMap<string, AccessWish>
@@ -77,6 +96,7 @@ export class RowShader {
   /**
    * @param names operands that the shader uses
    * @param written those of them that it writes
+   * @param rows rows of one invocation
    */
   constructor(
     problem: AttentionProblem,
@@ -84,8 +104,10 @@ export class RowShader {
     memory: CallMemory,
     names: readonly string[],
     written: readonly string[],
+    rows: number,
   ) {
     this.problem = problem
+    this.rows = Array.from({ length: rows }, (_, i) => i)
     this.#environment = environment
     this.#names = names
     const wish = (name: string): AccessWish => {
@@ -110,25 +132,15 @@ export class RowShader {
 
   /** Declares `prefix0`, `prefix1`, …: the quads of a row. */
   loadRow(prefix: string, name: string, row: string, width: number): string[] {
-    return Array.from({ length: width / 4 }, (_, i) => `let ${prefix}${i} = ${this.#quad(name, row, i)};`)
-  }
-
-  /** The sum of products of the quads `prefix0`, … with a row. */
-  dot(prefix: string, name: string, row: string, width: number): string {
-    return Array.from({ length: width / 4 }, (_, i) => `dot(${prefix}${i}, ${this.#quad(name, row, i)})`).join(' + ')
-  }
-
-  /** `prefix0 += factor · row`, … */
-  addRow(prefix: string, factor: string, name: string, row: string, width: number): string[] {
-    return Array.from({ length: width / 4 }, (_, i) => `${prefix}${i} += ${factor} * ${this.#quad(name, row, i)};`)
+    return quadsOf(width).map((i) => `let ${prefix}${i} = ${this.#quad(name, row, i)};`)
   }
 
   storeRow(prefix: string, name: string, row: string, width: number, factor = ''): string[] {
     const { view } = this.#wishes.get(name)!.operand
     const stride = view.strides.at(-1)!
-    return Array.from({ length: width / 4 }, (_, i) => i).flatMap((i) => [
-      `let ${name}${i} = ${prefix}${i}${factor};`,
-      ...this.#access(name).storeQuad(this.#along(name, row, i), stride, `${name}${i}`),
+    return quadsOf(width).flatMap((i) => [
+      `let ${prefix}Stored${i} = ${prefix}${i}${factor};`,
+      ...this.#access(name).storeQuad(this.#along(name, row, i), stride, `${prefix}Stored${i}`),
     ])
   }
 
@@ -140,11 +152,6 @@ export class RowShader {
     return this.#access(name).store(this.at(name, row), value)
   }
 
-  /** Rows of zeros, to add to. */
-  zeros(prefix: string, width: number): string[] {
-    return Array.from({ length: width / 4 }, (_, i) => `var ${prefix}${i} = vec4<f32>();`)
-  }
-
   /** Statements that declare `first`: key `j` is visible to query `i` if `j ≤ i + first`. */
   first(): string {
     const { problem } = this
@@ -153,12 +160,22 @@ export class RowShader {
     return `let first = ${this.number(problem.keys)} - ${this.number(problem.queries)};`
   }
 
-  /** @param rows how many rows each head has; `body` sees `row` and the operands' `Head` positions */
-  dispatch(name: string, rows: number, body: readonly string[]): WebGpuDispatch {
+  /**
+   * @param rows how many rows each head has; `body` sees `row0`, …, of which those beyond the end repeat the last one, and the operands' `Head`
+   * positions
+   * @param stored statements for one row, given its number, which follow `body` if there is such a row
+   */
+  dispatch(
+    name: string,
+    rows: number,
+    body: readonly string[],
+    stored: (row: number) => readonly string[],
+  ): WebGpuDispatch {
     const { problem, number } = this
     const batch = problem.operands.query!.view.shape.slice(0, -2)
     const heads = sizeOf(batch)
-    const groups = Math.ceil(rows / workgroupSize)
+    const count = this.rows.length
+    const groups = Math.ceil(rows / (workgroupSize * count))
     const { workgroups, index } = foldWorkgroups(heads * groups, this.#environment.limits, number)
     const axes = batch.map((extent, axis) => ({
       extent,
@@ -167,8 +184,9 @@ export class RowShader {
     const heading = [
       `let block = ${index};`,
       `let head = block / ${number(groups)};`,
-      `let row = (block % ${number(groups)}) * ${workgroupSize} + i32(local);`,
-      `if (head >= ${number(heads)} || row >= ${number(rows)}) { return; }`,
+      `let row0 = ((block % ${number(groups)}) * ${workgroupSize} + i32(local))${count === 1 ? '' : ` * ${count}`};`,
+      `if (head >= ${number(heads)} || row0 >= ${number(rows)}) { return; }`,
+      ...this.rows.slice(1).map((r) => `let row${r} = min(row0 + ${r}, ${number(rows)} - 1);`),
       ...positionsOf(
         'head',
         axes,
@@ -177,7 +195,10 @@ export class RowShader {
       ),
       this.first(),
     ]
-    return this.shader.dispatch({ name, body: [...heading, ...body], workgroupSize, workgroups })
+    const stores = this.rows.flatMap((r) =>
+      r === 0 ? stored(r) : [`if (row0 + ${r} < ${number(rows)}) {`, ...indented(stored(r)), '}'],
+    )
+    return this.shader.dispatch({ name, body: [...heading, ...body, ...stores], workgroupSize, workgroups })
   }
 
   #access(name: string) {
