@@ -1,21 +1,21 @@
-import type { CallMemory, WebGpuCallPlan, WebGpuDispatch, WebGpuEnvironment } from '../../program/contract.ts'
-import { indented } from '../../wgsl/shader.ts'
-import { rowsOfInvocation, scaleOf } from './forward.ts'
-import { type AttentionProblem, addTo, dotOf, RowShader, zeros } from './problem.ts'
+import type { CallMemory, WebGpuCallPlan, WebGpuDispatch, WebGpuEnvironment } from '../../../program/contract.ts'
+import { indented } from '../../../wgsl/shader.ts'
+import { type AttentionProblem, scaleOf } from '../problem.ts'
+import { addTo, dotOf, RowShader, zeros } from './row-shader.ts'
 
 /**
  * Two dispatches, neither of which adds to what another invocation adds to: for each query its gradient, walking over the keys; for each key its
  * gradient and that of its value, walking over the queries. Weights are computed again from the logarithms of the forward pass (Dao et al. 2022,
  * algorithm 4).
  */
-export function planBackward(
+export function planRowBackward(
   problem: AttentionProblem,
   environment: WebGpuEnvironment,
   memory: CallMemory,
 ): WebGpuCallPlan {
   const open = (rows: number, targets: readonly string[]): RowShader => {
     const names = ['query', 'key', 'value', 'logarithm', 'projection', 'gradient', ...targets]
-    return new RowShader(problem, environment, memory, names, targets, rowsOfInvocation(rows, environment))
+    return new RowShader(problem, environment, memory, rows, names, targets)
   }
   return {
     dispatches: [
@@ -26,15 +26,15 @@ export function planBackward(
 }
 
 function queryGradient(shader: RowShader): WebGpuDispatch {
-  const { keys, queries, width, valueWidth, scale } = shader.problem
+  const { keys, width, valueWidth, scale } = shader.head.problem
   const body = [
     ...shader.rows.flatMap((r) => [
       ...shader.loadRow(`q${r}q`, 'query', `row${r}`, width),
       ...shader.loadRow(`g${r}q`, 'gradient', `row${r}`, valueWidth),
       ...zeros(`sum${r}q`, width),
-      `let logarithm${r} = ${shader.loadOne('logarithm', `row${r}`)};`,
-      `let projection${r} = ${shader.loadOne('projection', `row${r}`)};`,
-      `let end${r} = min(${shader.number(keys)}, row${r} + first + 1);`,
+      `let logarithm${r} = ${shader.head.loadOne('logarithm', `row${r}`)};`,
+      `let projection${r} = ${shader.head.loadOne('projection', `row${r}`)};`,
+      `let end${r} = min(${shader.head.number(keys)}, row${r} + first + 1);`,
     ]),
     `for (var j = 0; j < end${shader.rows.length - 1}; j++) {`,
     ...indented([
@@ -48,13 +48,13 @@ function queryGradient(shader: RowShader): WebGpuDispatch {
     ]),
     '}',
   ]
-  return shader.dispatch('gradient of queries', queries, body, (r) =>
+  return shader.dispatch('gradient of queries', body, (r) =>
     shader.storeRow(`sum${r}q`, 'queryGradient', `row${r}`, width),
   )
 }
 
 function keyGradients(shader: RowShader): WebGpuDispatch {
-  const { keys, queries, width, valueWidth, scale } = shader.problem
+  const { queries, width, valueWidth, scale } = shader.head.problem
   const body = [
     ...shader.rows.flatMap((r) => [
       ...shader.loadRow(`k${r}q`, 'key', `row${r}`, width),
@@ -62,12 +62,12 @@ function keyGradients(shader: RowShader): WebGpuDispatch {
       ...zeros(`keySum${r}q`, width),
       ...zeros(`valueSum${r}q`, valueWidth),
     ]),
-    `for (var i = max(0, row0 - first); i < ${shader.number(queries)}; i++) {`,
+    `for (var i = max(0, row0 - first); i < ${shader.head.number(queries)}; i++) {`,
     ...indented([
       ...shader.loadRow('q', 'query', 'i', width),
       ...shader.loadRow('g', 'gradient', 'i', valueWidth),
-      `let logarithm = ${shader.loadOne('logarithm', 'i')};`,
-      `let projection = ${shader.loadOne('projection', 'i')};`,
+      `let logarithm = ${shader.head.loadOne('logarithm', 'i')};`,
+      `let projection = ${shader.head.loadOne('projection', 'i')};`,
       ...shader.rows.flatMap((r) => [
         `let weight${r} = select(0.0f, expOf((${dotOf(`k${r}q`, 'q', width)}) * ${scaleOf(scale)} - logarithm), row${r} <= i + first);`,
         ...addTo(`valueSum${r}q`, `weight${r}`, 'g', valueWidth),
@@ -77,7 +77,7 @@ function keyGradients(shader: RowShader): WebGpuDispatch {
     ]),
     '}',
   ]
-  return shader.dispatch('gradients of keys and values', keys, body, (r) => [
+  return shader.dispatch('gradients of keys and values', body, (r) => [
     ...shader.storeRow(`keySum${r}q`, 'keyGradient', `row${r}`, width),
     ...shader.storeRow(`valueSum${r}q`, 'valueGradient', `row${r}`, valueWidth),
   ])
