@@ -2,6 +2,7 @@ import { attentionChoices, type SparseTransformerPreset } from '@tessera/models-
 import { type Command, Option } from 'commander'
 import { fraction, positive, wholeNumber, wholeNumberFrom0 } from '../option-types.ts'
 import { runAudio, runImages, runText } from './command.ts'
+import { runRecompute } from './recompute.ts'
 
 interface Defaults {
   readonly attention: string
@@ -44,6 +45,19 @@ export function addSparseCommands(program: Command): void {
     .option('--length <samples>', 'positions of a sequence', wholeNumber)
     .option('--data <path>', 'a WAV file or a folder of them; made music without it')
     .action(runAudio)
+  program
+    .command('recompute')
+    .description('Compares memory, time and gradients of a step with and without recomputation of blocks.')
+    .option('--layers <list>', 'numbers of residual blocks, separated by commas', '8,16,32')
+    .option('--width <numbers>', 'of a position', wholeNumber, 64)
+    .option('--heads <count>', 'heads of attention', wholeNumber, 2)
+    .option('--length <positions>', 'of a sequence', wholeNumber, 512)
+    .option('--stride <positions>', 'of strided attention', wholeNumber, 32)
+    .option('--dropout <share>', 'dropped at the end of residual branches', fraction, 0.1)
+    .option('--no-fuse', 'every op on its own: slower, and the same bits either way')
+    .option('--rounds <count>', 'steps whose time is taken', wholeNumber, 5)
+    .option('--json <file>', 'write the figures to this file')
+    .action(runRecompute)
 }
 
 function sparseCommand(program: Command, name: string, description: string, defaults: Defaults): Command {

@@ -1,4 +1,4 @@
-import { jit, namedTensors, randomKey, type Tensor, tensor, valueAndGrad } from '@tessera/core'
+import { createRuntime, jit, namedTensors, randomKey, type Tensor, tensor, valueAndGrad } from '@tessera/core'
 import { blocks, fixedHeads, strided } from '@tessera/kernel-sparse-attention'
 import { Adam } from '@tessera/nn'
 import { describe, expect, it } from 'vitest'
@@ -92,6 +92,29 @@ describe('SparseTransformer', () => {
     for (let i = 0; i < 25; i++) losses.push(await step(model, optimizer).item())
     expect(losses.at(-1)!).toBeLessThan(0.7 * losses[0]!)
     expect(namedTensors(model).size).toBeGreaterThan(30)
+  })
+
+  it('has the same gradients, bit for bit, when blocks are computed again: dropout is replayed', async () => {
+    // Fused loops keep some values unrounded, or sum in another order; ops on their own do not.
+    const runtime = await createRuntime({ fuse: false })
+    const gradientsOf = async (recompute: boolean) => {
+      const model = make({ dropout: 0.3, recompute })
+      model.output.weight = model.tokenEmbedding.weight.transpose().realize()
+      const step = jit((model: SparseTransformer) => valueAndGrad(model.parameters(), () => model.loss(elements)))
+      const found: Record<string, number[]> = {}
+      // Twice: the second step draws other masks.
+      for (const round of [1, 2]) {
+        const { gradients } = step(model)
+        for (const [name, gradient] of Object.entries(gradients))
+          found[`${round} ${name}`] = [...(await gradient.data())]
+      }
+      return found
+    }
+    const [kept, again] = [await gradientsOf(false), await gradientsOf(true)]
+    expect(again).toEqual(kept)
+    const name = 'blocks.0.expansion.weight'
+    expect(kept[`2 ${name}`]).not.toEqual(kept[`1 ${name}`])
+    await runtime.close()
   })
 
   it('refuses what does not fit', () => {
