@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { wasm } from '@tessera/backend-wasm'
 import {
   createRuntime,
@@ -14,7 +15,17 @@ import {
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sparseAttention } from './op.ts'
-import { fixed, local, type SparsePattern, strided } from './patterns/pattern.ts'
+import {
+  blocks,
+  column,
+  convolution,
+  dense,
+  fixed,
+  local,
+  row,
+  type SparsePattern,
+  strided,
+} from './patterns/pattern.ts'
 import { isVisible } from './patterns/visible.ts'
 import { anyPattern } from './testing/any-pattern.ts'
 import { sparseAttentionWasm } from './wasm/index.ts'
@@ -43,9 +54,19 @@ function masked({ heads, length, patterns }: Case): Attend {
   }
 }
 
-/** The mixed values and the gradients of a weighted sum of them. */
-async function results(plugins: readonly Plugin[], test: Case, attend: Attend): Promise<Float32Array[]> {
+/**
+ * The mixed values and the gradients of a weighted sum of them.
+ *
+ * @param optimised whether only V8's optimising compiler makes code: it alone joins vectors, and by itself it takes over after many runs
+ */
+async function results(
+  plugins: readonly Plugin[],
+  test: Case,
+  attend: Attend,
+  { optimised = false } = {},
+): Promise<Float32Array[]> {
   const runtime = await createRuntime({ use: plugins })
+  if (optimised) setFlagsFromString('--no-liftoff')
   const { batch, heads, length, width, values } = test
   const shapes = [width, width, values, values].map((last) => [batch, heads, length, last])
   const parts = splitKey(randomKey(length), 4).map((key, i) => randomNormal(key, shapes[i]!))
@@ -57,6 +78,7 @@ async function results(plugins: readonly Plugin[], test: Case, attend: Attend): 
   const found: Float32Array[] = []
   for (const result of all(...(parts as [Tensor, Tensor, Tensor, Tensor])))
     found.push(new Float32Array(await result.data()))
+  if (optimised) setFlagsFromString('--liftoff')
   await runtime.close()
   return found
 }
@@ -106,6 +128,43 @@ describe('sparse attention is dense attention with a mask', () => {
         }
       }),
       { numRuns: 12 },
+    ))
+
+  // Long enough for whole tiles of queries, several runs of keys, and rests of both.
+  const long = { batch: 1, heads: 1, length: 211, width: 24, values: 40 }
+  const mask = Array.from({ length: 5 }, (_, a) => Array.from({ length: 5 }, (_, b) => a === b || (a + b) % 2 === 0))
+  const raster = { text: 50, width: 12 }
+
+  it.each<SparsePattern>([
+    dense(),
+    local(60),
+    strided(14),
+    strided(14, 'column'),
+    fixed(20, 3),
+    fixed(20, 3, { part: 'summary', subBlock: 2 }),
+    row(raster.text, raster.width),
+    column(raster.text, raster.width),
+    convolution(raster.text, raster.width, 5),
+    blocks(48, mask, { causal: false }),
+  ])('by the kernels with wide vectors, in optimised code: %o', async (pattern) => {
+    const test: Case = { ...long, patterns: [pattern] }
+    const expected = await results([], test, masked(test))
+    const plugins = [wasm({ wide: true, threads: 1 }), sparseAttentionWasm()]
+    const found = await results(plugins, test, attendWith(test), { optimised: true })
+    expect(apart(found[0]!, expected[0]!)).toBeLessThan(1e-5)
+    for (const i of [1, 2, 3]) expect(apart(found[i]!, expected[i]!)).toBeLessThan(1e-4)
+  })
+
+  it('by the kernels with wide vectors, in optimised code, of random sizes', () =>
+    fc.assert(
+      fc.asyncProperty(anyCase(80), async (test) => {
+        const expected = await results([], test, masked(test))
+        const plugins = [wasm({ wide: true, threads: 1 }), sparseAttentionWasm()]
+        const found = await results(plugins, test, attendWith(test), { optimised: true })
+        expect(apart(found[0]!, expected[0]!)).toBeLessThan(1e-5)
+        for (const i of [1, 2, 3]) expect(apart(found[i]!, expected[i]!)).toBeLessThan(1e-4)
+      }),
+      { numRuns: 6 },
     ))
 
   it.each([strided(40), fixed(40, 6), local(33)])(
