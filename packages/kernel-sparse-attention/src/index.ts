@@ -2,7 +2,7 @@ export { type PatternWork, patternWork } from './groups/work.ts'
 export type { SparseAttentionAttributes, SparseAttentionOptions } from './op.ts'
 export { sparseAttention, sparseAttentionBackwardOp, sparseAttentionCachedOp, sparseAttentionOp } from './op.ts'
 export { checkPattern } from './patterns/check.ts'
-export { type DrawPatternOptions, drawPattern } from './patterns/draw.ts'
+export { type DrawPatternOptions, drawPattern, type PatternPixels, patternPixels } from './patterns/draw.ts'
 export { fitted } from './patterns/fitted.ts'
 export type {
   BlockPattern,

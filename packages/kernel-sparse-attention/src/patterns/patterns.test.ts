@@ -1,12 +1,13 @@
 import { randomKey, randomNormal, tensor } from '@tessera/core'
 import { describe, expect, it } from 'vitest'
 import { sparseAttention } from '../op.ts'
-import { drawPattern } from './draw.ts'
+import { drawPattern, patternPixels } from './draw.ts'
 import {
   banded,
   blocks,
   column,
   convolution,
+  dense,
   fixed,
   fixedHeads,
   interleaved,
@@ -88,10 +89,42 @@ describe('patterns', () => {
 
   it('are drawn', () => {
     expect(drawPattern(local(2), 3, { cell: 1 })).toBe(
-      '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 3 3" width="3" height="3"><rect width="3" height="3" fill="#eef2f6"/>' +
-        '<path fill="#12355b" d="M0 0h1v1h-1z"/><path fill="#3a86c8" d="M0 1h1v1h-1z"/><path fill="#12355b" d="M1 1h1v1h-1z"/>' +
-        '<path fill="#3a86c8" d="M1 2h1v1h-1z"/><path fill="#12355b" d="M2 2h1v1h-1z"/></svg>\n',
+      '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 3 3" width="3" height="3"><title>local attention, 3 positions</title><path fill="#eef2f6" d="M0 0h3v3h-3z"/>' +
+        '<path fill="#3a86c8" d="M0 1h1v1h-1zM1 2h1v1h-1z"/><path fill="#12355b" d="M0 0h1v1h-1zM1 1h1v1h-1zM2 2h1v1h-1z"/></svg>\n',
     )
+    expect(() => drawPattern(local(4), 3)).toThrow('window 4 exceeds the length 3')
+  })
+
+  it('are drawn as pixels', () => {
+    const { data, shape } = patternPixels(local(2), 3, { cell: 2 })
+    expect(shape).toEqual([3, 6, 6])
+    const at = (x: number, y: number) => [0, 1, 2].map((channel) => data[(channel * 6 + y) * 6 + x])
+    expect([at(1, 0), at(1, 3), at(5, 1)]).toEqual([
+      [0x12, 0x35, 0x5b],
+      [0x3a, 0x86, 0xc8],
+      [0xee, 0xf2, 0xf6],
+    ])
+  })
+
+  const mask = Array.from({ length: 6 }, (_, a) =>
+    Array.from({ length: 6 }, (_, b) => a === b || (a + 2 * b) % 3 === 0),
+  )
+  it.each<[string, SparsePattern]>([
+    ['dense', dense()],
+    ['strided', strided(6)],
+    ['strided-window', strided(6, 'window')],
+    ['strided-column', strided(6, 'column')],
+    ['fixed', fixed(6, 1)],
+    ['fixed-block', fixed(6, 1, { part: 'block' })],
+    ['fixed-summary', fixed(6, 1, { part: 'summary' })],
+    ['fixed-second-head', fixedHeads(6, 1, 2)[1]!],
+    ['local', local(6)],
+    ['row', row(6, 6)],
+    ['column', column(6, 6)],
+    ['convolution', convolution(6, 6, 3)],
+    ['blocks', blocks(6, mask)],
+  ])('are pictures of the README: %s', async (name, pattern) => {
+    await expect(drawPattern(pattern, 36, { cell: 4 })).toMatchFileSnapshot(`../../pictures/${name}.svg`)
   })
 })
 
