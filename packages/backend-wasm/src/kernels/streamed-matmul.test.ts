@@ -91,4 +91,49 @@ describe('products that read a matrix from memory', () => {
     expect(results[2]).toEqual(results[0])
     expect(results[0]!.some((value) => value > 1)).toBe(true)
   })
+
+  // Rows and columns of f16 that are all finite are decoded in another way than others.
+  describe.each(variants)('of f16, %s', (variant) => {
+    it.skipIf(variant === 'wide' && !canEnableRevectorizer())(
+      'keep infinities, numbers that are none, and the smallest',
+      async () => {
+        const [k, n] = [293, 1003]
+        const values = Float32Array.from({ length: k * n }, (_, i) => ((i * 7919) % 1009) / 504 - 1)
+        const at = (row: number, column: number): number => row * n + column
+        values.fill(2 ** -24 * 3, at(4, 0), at(4, 90))
+        values[at(3, 5)] = Number.POSITIVE_INFINITY
+        values[at(200, 770)] = Number.NEGATIVE_INFINITY
+        values[at(292, 1002)] = Number.NaN
+        values[at(7, 1000)] = -65504
+        const product = jit((x: Tensor, weight: Tensor) => [
+          x.matmul(weight.cast('f32')),
+          x.matmul(weight.reshape([n, k]).transpose().cast('f32')),
+        ])
+        const results: number[][][] = []
+        const plugin = wasm({ variant, threads: 1 })
+        const backends = plugin.backends!.map((backend) => (variant === 'wide' ? optimised(backend) : backend))
+        for (const use of [[], [{ ...plugin, backends }]]) {
+          const runtime = await createRuntime({ use })
+          const x = tensor(
+            Float32Array.from({ length: 2 * k }, (_, i) => (i % 7) - 3.5),
+            [2, k],
+          )
+          const both = product(x, tensor(values, [k, n]).cast('f16').realize())
+          results.push(await Promise.all(both.map(async (each) => [...(await each.data())])))
+          if (use.length > 0) expect(product.explain().match(/wasm-widened-matmul +/g)).toHaveLength(2)
+          await runtime.close()
+        }
+        const [wanted, given] = results as [number[][], number[][]]
+        given.forEach((row, i) => {
+          for (const [j, value] of row.entries()) {
+            const exact = wanted[i]![j]!
+            if (Number.isFinite(exact))
+              expect(Math.abs(value - exact)).toBeLessThan(1e-5 * Math.max(k, Math.abs(exact)))
+            else expect(value).toBe(exact)
+          }
+        })
+        expect(given.map((row) => row.filter((value) => !Number.isFinite(value)).length)).toEqual([6, 6])
+      },
+    )
+  })
 })

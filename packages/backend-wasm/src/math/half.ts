@@ -19,15 +19,24 @@ export function decodeSignedHalf(context: MathContext, format: HalfFormat, bits:
   return format === 'bf16' ? i32x4.shl(bits, 16) : decodeF16(context, i32x4.shl(bits, 13))
 }
 
+/** As `decodeSignedHalf`, of numbers that are neither infinite nor NaN. */
+export function decodeFiniteHalf(context: MathContext, format: HalfFormat, bits: Vector): Vector {
+  return format === 'bf16' ? i32x4.shl(bits, 16) : scaleF16(context, alignedF16(context, i32x4.shl(bits, 13)))
+}
+
 /** From lanes whose upper four bits are the sign, followed by exponent and fraction of an f16. */
 function decodeF16(context: MathContext, lanes: Vector): Vector {
-  const kept = keep(context, v128.and(lanes, context.integer(0x8fffe000 | 0)))
-  // The exponents differ by 112; the product brings subnormal numbers right as well.
-  const scaled = f32x4.mul(kept, context.float(2 ** 112))
+  const kept = keep(context, alignedF16(context, lanes))
   // Compared as integers: cores have fewer units that compare floats, and the product needs those.
   const beyond = i32x4.gtS(v128.andnot(kept, context.integer(signBit)), context.integer(0x0f7fffff))
-  return v128.or(scaled, v128.and(beyond, context.integer(0x7f800000)))
+  return v128.or(scaleF16(context, kept), v128.and(beyond, context.integer(0x7f800000)))
 }
+
+/** One bit of sign, exponent and fraction at their places in an f32. */
+const alignedF16 = (context: MathContext, lanes: Vector): Vector => v128.and(lanes, context.integer(0x8fffe000 | 0))
+
+/** The exponents differ by 112; the product brings subnormal numbers right as well. */
+const scaleF16 = (context: MathContext, aligned: Vector): Vector => f32x4.mul(aligned, context.float(2 ** 112))
 
 /** Floats rounded to the nearest number of the format, ties to even, as 16 bits in the low half of each lane. NaN stays NaN. */
 export function encodeHalf(context: MathContext, format: HalfFormat, value: Vector): Vector {

@@ -6,7 +6,7 @@
 export type { MathContext, Vector } from './context.ts'
 export { ConstantPool, keep, multiplyAdd, multiplySubtract, polynomial, selectLanes } from './context.ts'
 export { exp, exp2, expm1 } from './exponential.ts'
-export { decodeHalf, decodeSignedHalf, encodeHalf, type HalfFormat, roundToHalf } from './half.ts'
+export { decodeFiniteHalf, decodeHalf, decodeSignedHalf, encodeHalf, type HalfFormat, roundToHalf } from './half.ts'
 export { log, log1p } from './logarithm.ts'
 export { pow } from './power.ts'
 export { erf, tanh } from './sigmoid-shaped.ts'

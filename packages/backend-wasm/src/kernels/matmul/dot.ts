@@ -1,7 +1,8 @@
 import type { Local, ModuleBuilder } from '../../assembler/index.ts'
-import { f32, f32x4, i32, v128 } from '../../assembler/index.ts'
+import { call, f32, f32x4, i32, v128 } from '../../assembler/index.ts'
 import { strideBytes, word } from './descriptor.ts'
 import { type ElementReader, elementReader, type OperandFormats } from './elements.ts'
+import { emitAreFinite } from './finite.ts'
 import type { PartBuilder, Steps } from './operands.ts'
 import { emitRows, prepareAddend } from './operands.ts'
 import { multiplyAdd } from './tile.ts'
@@ -16,9 +17,13 @@ import type { MatmulTuning } from './tuning.ts'
  */
 export function emitDot(module: ModuleBuilder, tuning: MatmulTuning, formats: OperandFormats): PartFunction {
   const rowsOfA = emitRows(module, tuning, formats.a)
+  const areFiniteOf = new Map(
+    formats.b === 'f16' ? [4, 2, 1].map((columns) => [columns, emitAreFinite(module, columns)]) : [],
+  )
   return module.function(`matmulDot-${formats.a}-${formats.b}`, partParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, addend, c, m, n } = parameters
     const reader = elementReader(fn, tuning.variant, formats.b)
+    const finiteReader = elementReader(fn, tuning.variant, formats.b, true)
     const steps = prepareAddend(fn)
     rowsOfA.prepare(fn)
     const aRow = fn.local('i32', 'aRow', rowsOfA.step(descriptor))
@@ -40,7 +45,17 @@ export function emitDot(module: ModuleBuilder, tuning: MatmulTuning, formats: Op
             addendColumn: apart(steps.addendColumn),
           }
           fn.repeat(fn.local('i32', 'turns', each), () => {
-            dotProducts(fn, tuning, reader, rowCount, columnCount, { ...far, aRow, k, right, added, target, steps })
+            const at = { ...far, aRow, k, right, added, target, steps }
+            const areFinite = areFiniteOf.get(columnCount)
+            const productsOf = (elements: ElementReader) => dotProducts(fn, tuning, elements, rowCount, columnCount, at)
+            if (!areFinite) productsOf(reader)
+            else {
+              fn.if(
+                call(areFinite, { source: right, step: far.bColumn, count: k }),
+                () => productsOf(finiteReader),
+                () => productsOf(reader),
+              )
+            }
             fn.increment(right, bColumn)
             fn.increment(added, steps.addendColumn)
             fn.increment(target, steps.cColumn)

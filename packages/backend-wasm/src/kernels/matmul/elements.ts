@@ -7,7 +7,7 @@ import type {
   ResultType,
 } from '../../assembler/index.ts'
 import { f32, f32x4, i32, i32x4, v128 } from '../../assembler/index.ts'
-import { ConstantPool, decodeSignedHalf, type HalfFormat } from '../../math/index.ts'
+import { ConstantPool, decodeFiniteHalf, decodeSignedHalf, type HalfFormat } from '../../math/index.ts'
 import type { Variant } from '../../variant.ts'
 
 /** How the elements of an operand are stored. */
@@ -29,11 +29,15 @@ export interface ElementReader {
   some(address: Operand<'i32'>, lanes: number, index?: number): Expression<'v128'>
 }
 
-/** A reader for a function that is being built; to be made before its loops, where constants go. */
+/**
+ * A reader for a function that is being built; to be made before its loops, where constants go.
+ * @param areFinite whether vectors hold no infinity and no NaN
+ */
 export function elementReader<P extends Parameters, R extends ResultType>(
   fn: FunctionBuilder<P, R>,
   variant: Variant,
   format: ElementFormat,
+  areFinite = false,
 ): ElementReader {
   if (format === 'f32') {
     return {
@@ -43,11 +47,12 @@ export function elementReader<P extends Parameters, R extends ResultType>(
     }
   }
   const context = new ConstantPool(fn as unknown as FunctionBuilder, fn.insertionPoint(), variant)
+  const decode = areFinite ? decodeFiniteHalf : decodeSignedHalf
   return {
     bytes: 2,
     one: (address, index = 0) =>
       f32x4.extractLane(decodeSignedHalf(context, format, i32x4.splat(i32.load16S(address, 2 * index))), 0),
-    some: (address, lanes, index = 0) => decodeSignedHalf(context, format, loadHalves(address, lanes, 2 * index)),
+    some: (address, lanes, index = 0) => decode(context, format, loadHalves(address, lanes, 2 * index)),
   }
 }
 

@@ -1,7 +1,8 @@
 import type { FunctionHandle, ModuleBuilder } from '../../assembler/index.ts'
-import { f32x4, i32, v128 } from '../../assembler/index.ts'
+import { call, f32x4, i32, v128 } from '../../assembler/index.ts'
 import { strideBytes, word } from './descriptor.ts'
-import { elementReader, loadFloats, type OperandFormats } from './elements.ts'
+import { elementBytes, elementReader, loadFloats, type OperandFormats } from './elements.ts'
+import { emitAreFinite } from './finite.ts'
 import { emitSwap } from './operands.ts'
 import { storeFloats } from './pack.ts'
 import { multiplyAdd } from './tile.ts'
@@ -20,11 +21,21 @@ const rowsParameters = { a: 'i32', aStep: 'i32', b: 'i32', bStep: 'i32', c: 'i32
 /** Parts of a unit's depth that are read side by side: a core reads several long streams faster than one. */
 const streamCount = 4
 
+/** Columns of f16 that stay in the nearest cache, in all streams, from the check until they are added. */
+const checkedColumns = 768
+
 /** Emits `c[:] += Σ a[s] · B[s, :]` over some rows of B that lie apart. */
-function emitAddRows(module: ModuleBuilder, tuning: MatmulTuning, formats: OperandFormats, streams: number) {
-  const name = `matmulStreamRows${streams}-${formats.a}-${formats.b}`
+function emitAddRows(
+  module: ModuleBuilder,
+  tuning: MatmulTuning,
+  formats: OperandFormats,
+  streams: number,
+  areFinite = false,
+) {
+  const name = `matmulStream${areFinite ? 'Finite' : ''}Rows${streams}-${formats.a}-${formats.b}`
   return module.function(name, rowsParameters, 'void', (fn, { a, aStep, b, bStep, c, n }) => {
-    const [left, right] = [elementReader(fn, tuning.variant, formats.a), elementReader(fn, tuning.variant, formats.b)]
+    const left = elementReader(fn, tuning.variant, formats.a)
+    const right = elementReader(fn, tuning.variant, formats.b, areFinite)
     const each = Array.from({ length: streams }, (_, s) => s)
     const factors = each.map((s) => {
       if (s > 0) fn.increment(a, aStep)
@@ -60,7 +71,14 @@ export function emitStreamUnit(
   formats: OperandFormats,
 ): FunctionHandle<typeof matmulStreamParameters, 'void'> {
   const name = `matmulStreamUnit-${formats.a}-${formats.b}`
-  const addRows = new Map([streamCount, 1].map((count) => [count, emitAddRows(module, tuning, formats, count)]))
+  const parts = [streamCount, 1].map((streams) => ({
+    streams,
+    addRows: emitAddRows(module, tuning, formats, streams),
+    finite:
+      formats.b === 'f16'
+        ? { test: emitAreFinite(module, streams), addRows: emitAddRows(module, tuning, formats, streams, true) }
+        : undefined,
+  }))
   return module.function(name, matmulStreamParameters, 'void', (fn, parameters) => {
     const { descriptor, a, b, sums, unit } = parameters
     emitSwap(fn, parameters)
@@ -79,18 +97,33 @@ export function emitStreamUnit(
     fn.memoryFill(sums, 0, bytes)
     fn.increment(a, i32.mul(first, aColumn))
     fn.increment(b, i32.mul(first, bRow))
-    for (const [streams, run] of addRows) {
+    for (const { streams, addRows, finite } of parts) {
       const each = fn.local('i32', 'each', i32.divU(depth, streams))
       const [aStep, bStep] = [
         fn.local('i32', 'aStep', i32.mul(each, aColumn)),
         fn.local('i32', 'bStep', i32.mul(each, bRow)),
       ]
       fn.repeat(fn.local('i32', 'turns', each), () => {
-        const [from, to] = [fn.local('i32', 'from', a), fn.local('i32', 'to', sums)]
-        fn.repeat(fn.local('i32', 'rows', m), () => {
-          fn.call(run, { a: from, aStep, b, bStep, c: to, n })
-          fn.increment(from, aRow)
-          fn.increment(to, cRow)
+        fn.forRange(0, n, finite ? checkedColumns : n, (column) => {
+          const [from, to] = [fn.local('i32', 'from', a), fn.local('i32', 'to', i32.add(sums, i32.shl(column, 2)))]
+          const source = fn.local('i32', 'source', i32.add(b, i32.mul(column, elementBytes(formats.b))))
+          const rest = i32.sub(n, column)
+          const count = fn.local('i32', 'count', finite ? min(i32.const(checkedColumns), rest) : rest)
+          const rowsWith = (run: typeof addRows) => {
+            fn.repeat(fn.local('i32', 'rows', m), () => {
+              fn.call(run, { a: from, aStep, b: source, bStep, c: to, n: count })
+              fn.increment(from, aRow)
+              fn.increment(to, cRow)
+            })
+          }
+          if (!finite) rowsWith(addRows)
+          else {
+            fn.if(
+              call(finite.test, { source, step: bStep, count }),
+              () => rowsWith(finite.addRows),
+              () => rowsWith(addRows),
+            )
+          }
         })
         fn.increment(a, aColumn)
         fn.increment(b, bRow)
