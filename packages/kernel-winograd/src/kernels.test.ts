@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
 import type { Variant } from '@tessera/backend-wasm'
 import { wasm } from '@tessera/backend-wasm'
 import type { Backend, Kernel, OpName } from '@tessera/core'
@@ -6,7 +5,7 @@ import { convolutionReferences, testKernel } from '@tessera/core/testing'
 import { describe, it } from 'vitest'
 import { winogradF2, winogradF2BackwardInput, winogradF4, winogradF4BackwardInput } from './convolution.ts'
 import { winogradF2BackwardFilter, winogradF4BackwardFilter } from './filter-gradient.ts'
-import { type Case, callOf, cases, followed, one, pick, randomCases, refused } from './testing/cases.ts'
+import { type Case, callOf, cases, followed, one, optimised, pick, randomCases, refused } from './testing/cases.ts'
 
 /** Large enough for several threads to share it. */
 const shared: Record<string, Case> = {
@@ -15,16 +14,6 @@ const shared: Record<string, Case> = {
 }
 
 const backend = (variant: Variant, threads: number) => wasm({ variant, threads }).backends![0] as Backend<'wasm'>
-
-/** Only code of the optimising compiler joins vectors, and by itself it takes over after many runs only. */
-const optimised = (backend: Backend<'wasm'>): Backend<'wasm'> => ({
-  ...backend,
-  open: async () => {
-    const device = await backend.open()
-    setFlagsFromString('--no-liftoff')
-    return device
-  },
-})
 
 /** A kernel as it is built where the filters are constants, and so transformed before the products, however few tiles there are. */
 function withConstantFilters<Op extends OpName>(kernel: Kernel<Op, 'wasm'>): Kernel<Op, 'wasm'> {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import type { Backend, BackendName } from '@tessera/core'
 import {
   convolutionCall,
   convolutionEpilogues,
@@ -5,6 +7,16 @@ import {
   createRandom,
   type KernelTestCall,
 } from '@tessera/core/testing'
+
+/** A backend whose programs only the optimising compiler makes: it alone joins vectors, and by itself it takes over after many runs only. */
+export const optimised = <B extends BackendName>(backend: Backend<B>): Backend<B> => ({
+  ...backend,
+  open: async () => {
+    const device = await backend.open()
+    setFlagsFromString('--no-liftoff')
+    return device
+  },
+})
 
 /** A convolution of 3 × 3 filters. */
 export interface Case {

@@ -7,7 +7,7 @@ import { geometryOf } from './geometry.ts'
 import { entryBytes } from './lanes.ts'
 import { partIn, type Word, words } from './part.ts'
 import { transformScratchBytes } from './transforms.ts'
-import { align, min, mostTiles, roundUp, spread, widthOf } from './tuning.ts'
+import { align, leastSharedTiles, min, mostTiles, roundUp, spread, widthOf } from './tuning.ts'
 import type { UnitBlocks } from './units.ts'
 
 const parameters = {
@@ -41,7 +41,7 @@ export function planProduct(
   const { rows, channels } = layout
   const geometry = geometryOf(layout, size)
   const { tiles } = geometry
-  const splitRows = rows > tiles ? 1 : 0
+  const splitRows = tiles < leastSharedTiles && rows > tiles ? 1 : 0
   const blockTiles = Math.min(mostTiles(channels, rows, size, width), roundUp(tiles, width))
   const resultRow = 4 * blockTiles
   const dataStep = spread(4 * blockTiles * channels)
