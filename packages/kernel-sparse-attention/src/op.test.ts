@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { wasm } from '@tessera/backend-wasm'
 import {
   createRuntime,
+  full,
   jit,
   type Plugin,
   randomKey,
@@ -210,6 +211,29 @@ describe('decoding with a cache', () => {
     const query = randomNormal(randomKey(1), [1, 1, 4])
     const mixed = sparseAttention(query, keys, keys, strided(6), { offset: tensor(Int32Array.of(20), []) })
     expect((await mixed.data()).every(Number.isFinite)).toBe(true)
+    await runtime.close()
+  })
+})
+
+describe('lengths beyond memory', () => {
+  const attend = (length: number) => {
+    const x = full([1, length, 64], 0.5).add(tensor([1]))
+    return sparseAttention(x, x, x, strided(1024)).slice(1, 0, 1)
+  }
+
+  it('are refused with the bytes that they would take', async () => {
+    const runtime = await createRuntime({ use: [wasm({ threads: 1 }), sparseAttentionWasm()] })
+    await expect(attend(2 ** 23).data()).rejects.toThrow(
+      /cannot run a program that plans \d{10} bytes .* the memory may hold 4294967296\. Make the batch smaller/,
+    )
+    await runtime.close()
+  })
+
+  it('are refused without kernels with the scores that there would be', async () => {
+    const runtime = await createRuntime({ use: [wasm({ threads: 1 })] })
+    await expect(attend(2 ** 17).data()).rejects.toThrow(
+      /scores \[1, 131072, 131072\] are 17179869184 elements; .* Add sparseAttentionWasm\(\) to the runtime, or take shorter sequences/,
+    )
     await runtime.close()
   })
 })

@@ -101,7 +101,15 @@ function maskOf({ patterns }: SparseAttentionAttributes, heads: number, rows: Te
   return patterns.length === 1 ? cycle : cycle.gather(range(heads).remainder(patterns.length), 0)
 }
 
+/** Scores of all pairs, as they are where no kernel takes the op. */
 function scoresOf(query: Tensor, key: Tensor, rows: Tensor, attributes: SparseAttentionAttributes): Tensor {
+  const shape = [...query.shape.slice(0, -1), key.shape.at(-2)!]
+  const count = shape.reduce((product, extent) => product * extent, 1)
+  if (count >= 2 ** 31)
+    throw new ShapeError(
+      `sparseAttention: no kernel of this runtime takes it, so that it is dense attention with a mask, and scores [${shape.join(', ')}] are ` +
+        `${count} elements; at most 2147483647 are possible. Add sparseAttentionWasm() to the runtime, or take shorter sequences.`,
+    )
   const scores = query.matmul(key.transpose()).multiply(attributes.scale)
   const mask = maskOf(attributes, query.shape.at(-3)!, rows, key.shape.at(-2)!)
   return where(mask.expand(scores.shape), scores, full([], Number.NEGATIVE_INFINITY, scores.dtype))
