@@ -39,7 +39,8 @@ function onWebGpu(ort: WebGpuLibrary): OnnxOnWebGpu {
 
   const create = async (model: Uint8Array, options: Session.SessionOptions): Promise<unknown> => {
     const session = await ort.InferenceSession.create(model, { ...options, preferredOutputLocation: 'gpu-buffer' })
-    device ??= (await ort.env.webgpu.device) as GPUDevice
+    // The library makes another device when it has released all sessions of one.
+    device = (await ort.env.webgpu.device) as GPUDevice
     let operands: Record<string, InstanceType<WebGpuLibrary['Tensor']>> | undefined
     return {
       async run(feeds: Record<string, { type: string; data: Float32Array; dims: readonly number[] }>) {
