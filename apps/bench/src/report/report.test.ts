@@ -61,6 +61,8 @@ it('prints a table with the limits, every figure and who is missing why', () => 
   const text = renderTable(report)
   expect(text).toContain('Test CPU')
   expect(text).toContain('50.0 GFLOP/s (128-bit), 100.0 GFLOP/s (256-bit), 20.0 GB/s')
+  const inBrowser = renderTable({ ...report, limits: { ...report.limits, fma256Gflops: 0 } })
+  expect(inBrowser).toContain('50.0 GFLOP/s (128-bit), 20.0 GB/s')
   expect(text).toMatch(/matmul\/x\/NN │ tessera\/wide +│ +12\.0 │ +10\.0 │ +14\.0 │ +83\.3 │ +83 % │ +1\.38 /)
   expect(text).toMatch(/│ +│ slow\/wasm +│ +100 /)
   expect(text).toContain('not available: absent/native: not installed')

@@ -17,10 +17,12 @@ export function renderTable(report: Report): string {
     table.push([result.case === previous ? '' : result.case, ...row(result)])
     previous = result.case
   }
+  // A browser has no 256-bit code.
+  const wide = limits.fma256Gflops > 0 ? `${limits.fma256Gflops.toFixed(1)} GFLOP/s (256-bit), ` : ''
   return [
     `${machine.processor}, ${machine.cores} cores, ${machine.system}, ${machine.browser ?? `Node ${machine.node}`}, load ${machine.loadAverage.toFixed(2)}`,
     `threads: ${limits.threads}; limits: ${limits.fma128Gflops.toFixed(1)} GFLOP/s (128-bit), ` +
-      `${limits.fma256Gflops.toFixed(1)} GFLOP/s (256-bit), ${limits.copyGBs.toFixed(1)} GB/s copying`,
+      `${wide}${limits.copyGBs.toFixed(1)} GB/s copying`,
     ...(report.cases.length > 0 ? [table.toString()] : []),
     ...missing(report),
   ].join('\n')
