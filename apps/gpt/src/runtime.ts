@@ -18,7 +18,8 @@ export async function openRuntime({ backend = 'wasm', variant, threads }: Runtim
   if (backend === 'reference') return createRuntime()
   if (backend === 'webgpu') {
     const { webgpu } = await import('@tessera/backend-webgpu')
-    return createRuntime({ use: [webgpu()] })
+    const { sparseAttentionWebGpu } = await import('@tessera/kernel-sparse-attention/webgpu')
+    return createRuntime({ use: [webgpu(), sparseAttentionWebGpu()] })
   }
   const { wasm } = await import('@tessera/backend-wasm')
   const { sparseAttentionWasm } = await import('@tessera/kernel-sparse-attention/wasm')

@@ -26,7 +26,7 @@ function create(name: string, { variant, threads }: ImplementationOptions, plugi
   let runtime: Runtime
   const openWebGpu = async (): Promise<string | undefined> => {
     try {
-      runtime = await createRuntime({ use: [webgpu()] })
+      runtime = await createRuntime({ use: [webgpu(), ...plugins] })
       return undefined
     } catch (error) {
       return error instanceof Error ? error.message : String(error)

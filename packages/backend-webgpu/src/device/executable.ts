@@ -2,7 +2,7 @@ import type { DeviceBuffer, Executable, OpCall, Operand, Program, ProgramBuffer,
 import { TesseraError } from '@tessera/core'
 import { bytesMoved } from '../program/bytes.ts'
 import type { MemoryRange, WebGpuDispatch } from '../program/contract.ts'
-import { align, CallPlaces } from '../program/places.ts'
+import { align, CallPlaces, ProgramConstants } from '../program/places.ts'
 import { bufferUsage } from './constants.ts'
 import type { Machine } from './machine.ts'
 import type { PooledBuffer } from './memory.ts'
@@ -38,6 +38,7 @@ export class WebGpuExecutable implements Executable {
   readonly #calls: SelectedProgram<'webgpu'>['calls']
   readonly #steps: readonly Step[]
   readonly #parameters: GPUBuffer | undefined
+  readonly #constants: GPUBuffer | undefined
   /** Bytes that each bound buffer must have. */
   readonly #sizes: readonly number[]
   /** For each bound buffer the position of the one whose memory it takes over, or −1. */
@@ -62,12 +63,13 @@ export class WebGpuExecutable implements Executable {
 
     const { bindingAlignment } = environment.limits
     const scratchStart = align(program.arenaBytes, bindingAlignment)
+    const constants = new ProgramConstants(environment.limits)
     let scratchBytes = 0
     let parameterBytes = 0
     const steps: Step[] = []
     calls.forEach(({ call: given, kernel }, index) => {
       const call: OpCall = { ...given, outputs: given.outputs.map((output) => inPlace(output, buffers)) }
-      const places = new CallPlaces(program, call, scratchStart, environment.limits)
+      const places = new CallPlaces(program, call, scratchStart, environment.limits, constants)
       const plan = kernel.build(call, limits)(environment, places)
       scratchBytes = Math.max(scratchBytes, places.scratchBytes)
       for (const planned of plan.dispatches) {
@@ -96,7 +98,11 @@ export class WebGpuExecutable implements Executable {
           `${machine.maximumWorkspaceBytes}. Use smaller batches, or recompute with checkpoint().`,
       )
     }
-    this.#parameters = this.#uploadParameters(parameterBytes)
+    this.#parameters = this.#upload(bufferUsage.uniform, parameterBytes, (words) => {
+      for (const { dispatch, parameters } of steps)
+        if (dispatch.parameters) words.set(dispatch.parameters, parameters / 4)
+    })
+    this.#constants = this.#upload(bufferUsage.storage, constants.byteLength, (words) => constants.copyTo(words))
     machine.workspace.reserve(this, workspaceBytes)
   }
 
@@ -137,6 +143,7 @@ export class WebGpuExecutable implements Executable {
     this.#machine.order.enqueue(() => {
       this.#machine.workspace.release(this)
       this.#parameters?.destroy()
+      this.#constants?.destroy()
     })
   }
 
@@ -203,7 +210,10 @@ export class WebGpuExecutable implements Executable {
 
   #makeBindGroup(step: Step, bound: readonly PooledBuffer[], key: string, workspace: PooledBuffer): GPUBindGroup {
     const { dispatch, pipeline } = step
-    const memoryOf = ({ place, slot }: MemoryRange): GPUBuffer => (place === 'bound' ? bound[slot]!.gpu : workspace.gpu)
+    const memoryOf = ({ place, slot }: MemoryRange): GPUBuffer => {
+      if (place === 'bound') return bound[slot]!.gpu
+      return place === 'constants' ? this.#constants! : workspace.gpu
+    }
     const entries: GPUBindGroupEntry[] = dispatch.bindings.map((range, binding) => ({
       binding,
       resource: { buffer: memoryOf(range), offset: range.offset, size: Math.max(16, align(range.byteLength, 16)) },
@@ -223,17 +233,11 @@ export class WebGpuExecutable implements Executable {
     return group
   }
 
-  #uploadParameters(byteLength: number): GPUBuffer | undefined {
+  /** A buffer that is written once; `undefined` if it has nothing in it. */
+  #upload(usage: number, byteLength: number, write: (words: Uint32Array) => void): GPUBuffer | undefined {
     if (byteLength === 0) return undefined
-    const buffer = this.#machine.device.createBuffer({
-      size: byteLength,
-      usage: bufferUsage.uniform,
-      mappedAtCreation: true,
-    })
-    const words = new Uint32Array(buffer.getMappedRange())
-    for (const { dispatch, parameters } of this.#steps) {
-      if (dispatch.parameters) words.set(dispatch.parameters, parameters / 4)
-    }
+    const buffer = this.#machine.device.createBuffer({ size: byteLength, usage, mappedAtCreation: true })
+    write(new Uint32Array(buffer.getMappedRange()))
     buffer.unmap()
     return buffer
   }

@@ -33,8 +33,8 @@ export interface WebGpuEnvironment {
 
 /** A range of device memory that a shader sees as one storage buffer. */
 export interface MemoryRange {
-  /** A buffer bound to the program (by its position), the program's arena, or memory that a kernel has for itself. */
-  readonly place: 'bound' | 'arena' | 'scratch'
+  /** A buffer bound to the program (by its position), the program's arena, memory that a kernel has for itself, or the program's constants. */
+  readonly place: 'bound' | 'arena' | 'scratch' | 'constants'
   /** Position among the bound buffers; 0 for other places. */
   readonly slot: number
   /** From the start of the place, in bytes. */
@@ -48,6 +48,8 @@ export interface CallMemory {
   locate(operand: Operand): { readonly range: MemoryRange; readonly firstByte: number }
   /** Memory that only this call uses, with arbitrary contents. */
   scratch(byteLength: number): MemoryRange
+  /** Memory with these contents, written once when the program is compiled, and only read. */
+  constants(words: Uint32Array): MemoryRange
 }
 
 /** One dispatch of a compute shader. Its entry point is `main`; its bindings are those of group 0. */

@@ -15,9 +15,18 @@ export class CallPlaces implements CallMemory {
   /** Bytes after the arena where scratch memory starts, and of the scratch memory so far. */
   readonly #scratchStart: number
   #scratchBytes = 0
+  readonly #constants: ProgramConstants
 
-  constructor(program: Program, call: OpCall, scratchStart: number, limits: WebGpuShaderLimits) {
+  /** @param constants of the whole program */
+  constructor(
+    program: Program,
+    call: OpCall,
+    scratchStart: number,
+    limits: WebGpuShaderLimits,
+    constants: ProgramConstants,
+  ) {
     this.#limits = limits
+    this.#constants = constants
     this.#scratchStart = scratchStart
     const buffers = new Map(program.buffers.map((buffer) => [buffer.id, buffer]))
     const slots = [...program.inputs, ...program.outputs]
@@ -65,11 +74,41 @@ export class CallPlaces implements CallMemory {
     return { place: 'scratch', slot: 0, offset, byteLength, access: 'read_write' }
   }
 
+  constants(words: Uint32Array): MemoryRange {
+    return this.#constants.add(words)
+  }
+
   #share(temporaries: readonly ProgramBuffer[]): void {
     const start = Math.min(...temporaries.map(({ offset }) => offset!))
     const end = Math.max(...temporaries.map(({ offset, byteLength }) => offset! + byteLength))
     const range = arenaRange(start, end - start)
     for (const { id, offset } of temporaries) this.#ranges.set(id, { range, firstByte: offset! - start })
+  }
+}
+
+/** The constants of all calls of a program, which lie in one buffer. */
+export class ProgramConstants {
+  readonly #alignment: number
+  readonly #parts: { readonly words: Uint32Array; readonly offset: number }[] = []
+  #byteLength = 0
+
+  constructor({ bindingAlignment }: Pick<WebGpuShaderLimits, 'bindingAlignment'>) {
+    this.#alignment = bindingAlignment
+  }
+
+  get byteLength(): number {
+    return this.#byteLength
+  }
+
+  add(words: Uint32Array): MemoryRange {
+    const offset = this.#byteLength
+    this.#parts.push({ words, offset })
+    this.#byteLength += align(words.byteLength, this.#alignment)
+    return { place: 'constants', slot: 0, offset, byteLength: words.byteLength, access: 'read' }
+  }
+
+  copyTo(target: Uint32Array): void {
+    for (const { words, offset } of this.#parts) target.set(words, offset / 4)
   }
 }
 

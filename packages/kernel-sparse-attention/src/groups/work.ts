@@ -29,6 +29,20 @@ export function patternWork(pattern: SparsePattern, length: number): PatternWork
   return { pairs, densePairs: (length * (length + 1)) / 2 }
 }
 
+const counted = new WeakMap<SparsePattern, Map<number, number>>()
+
+/** Pairs of a query and a key in a head, by the mean of the patterns; counted once for each pattern and length. */
+export function meanPairs(patterns: readonly SparsePattern[], length: number): number {
+  const pairs = (pattern: SparsePattern): number => {
+    const known = counted.get(pattern) ?? new Map<number, number>()
+    counted.set(pattern, known)
+    const count = known.get(length) ?? patternWork(pattern, length).pairs
+    known.set(length, count)
+    return count
+  }
+  return patterns.reduce((sum, pattern) => sum + pairs(pattern), 0) / patterns.length
+}
+
 /** Pairs of one group and one run. */
 export function pairsOf({ start, step, count }: QueryGroup, run: KeyRun): number {
   if (run.lowest === -unbounded && run.highest === unbounded) return count * run.count * run.repeats

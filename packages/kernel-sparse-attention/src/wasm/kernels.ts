@@ -3,7 +3,7 @@ import { frameTemplate, gradientParts, groupQueries, matmulTuning } from '@tesse
 import { hasAdjacentRows, type Kernel, type OpCall, type Operand } from '@tessera/core'
 import { type PatternPasses, passesOf } from '../groups/groups.ts'
 import { runsByPosition } from '../groups/positions.ts'
-import { patternWork } from '../groups/work.ts'
+import { meanPairs } from '../groups/work.ts'
 import type { SparseAttentionAttributes } from '../op.ts'
 import type { SparsePattern } from '../patterns/pattern.ts'
 import { backwardFunction } from './backward.ts'
@@ -56,24 +56,12 @@ function isAddressable(operands: Operands): boolean {
   return holdsFloats && hasRows && joinedBatch(entries) !== undefined
 }
 
-const workOf = new WeakMap<SparsePattern, Map<number, number>>()
-
-/** Pairs of a query and a key, counted once for each pattern and length. */
-function pairs(pattern: SparsePattern, length: number): number {
-  const known = workOf.get(pattern) ?? new Map<number, number>()
-  workOf.set(pattern, known)
-  const count = known.get(length) ?? patternWork(pattern, length).pairs
-  known.set(length, count)
-  return count
-}
-
 /** Multiply–adds of one product with the scores of all heads. */
 function scoreWork({ query, key }: Operands, { patterns }: SparseAttentionAttributes): number {
   const length = key.view.shape.at(-2)!
-  const mean = patterns.reduce((sum, pattern) => sum + pairs(pattern, length), 0) / patterns.length
   const heads = query.view.shape.slice(0, -2).reduce((product, extent) => product * extent, 1)
   // A query over a cache sees about as much as the mean of all positions.
-  return (heads * mean * query.view.shape.at(-2)!) / length
+  return (heads * meanPairs(patterns, length) * query.view.shape.at(-2)!) / length
 }
 
 function describe(

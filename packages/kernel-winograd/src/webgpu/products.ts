@@ -45,6 +45,7 @@ export function multiply(
   }
   return planMatmul(call, environment, {
     scratch: (bytes) => memory.scratch(bytes),
+    constants: (words) => memory.constants(words),
     locate: (operand) => ({ range: places.get(operand)!.range, firstByte: 0 }),
   }).dispatches
 }

@@ -11,17 +11,25 @@ const workgroupSize = 64
 const inQuads = ({ strides, offset }: View): boolean =>
   strides.at(-1) === 1 && offset % 4 === 0 && strides.slice(0, -1).every((stride) => stride % 4 === 0)
 
+/** The heads of a batch from `first` on, every `step`-th. */
+export interface HeadTurn {
+  readonly first: number
+  readonly step: number
+}
+
 /** A shader whose workgroups have a block of rows (queries or keys) of one head each. */
 export class HeadShader {
   readonly problem: AttentionProblem
   readonly shader: Shader
   readonly #environment: WebGpuEnvironment
+  readonly #turn: HeadTurn
   readonly #names: readonly string[]
   readonly #wishes: ReadonlyMap<string, AccessWish>
 
   /**
    * @param names operands that the shader uses
    * @param written those of them that it writes
+   * @param turn which heads it takes; all of them unless told
    */
   constructor(
     problem: AttentionProblem,
@@ -29,8 +37,10 @@ export class HeadShader {
     memory: CallMemory,
     names: readonly string[],
     written: readonly string[],
+    turn: HeadTurn = { first: 0, step: 1 },
   ) {
     this.problem = problem
+    this.#turn = turn
     this.#environment = environment
     this.#names = names
     const wish = (name: string): AccessWish => {
@@ -70,13 +80,18 @@ export class HeadShader {
    */
   dispatch(name: string, rows: number, rowsOfGroup: number, body: readonly string[]): WebGpuDispatch {
     const { number } = this
-    const batch = this.problem.operands.query!.view.shape.slice(0, -2)
+    const { first, step } = this.#turn
+    const shape = this.problem.operands.query!.view.shape
+    // The last axis before the rows is that of heads.
+    const headAxis = shape.length - 3
+    const strideOf = (operand: string, axis: number): number => this.#wishes.get(operand)!.operand.view.strides[axis]!
+    const batch = shape.slice(0, -2).map((extent, axis) => (axis === headAxis ? extent / step : extent))
     const heads = sizeOf(batch)
     const groups = Math.ceil(rows / rowsOfGroup)
     const { workgroups, index } = foldWorkgroups(heads * groups, this.#environment.limits, number)
     const axes = batch.map((extent, axis) => ({
       extent,
-      strides: this.#names.map((operand) => this.#wishes.get(operand)!.operand.view.strides[axis]!),
+      strides: this.#names.map((operand) => strideOf(operand, axis) * (axis === headAxis ? step : 1)),
     }))
     const heading = [
       `let block = ${index};`,
@@ -86,9 +101,15 @@ export class HeadShader {
       ...positionsOf(
         'head',
         axes,
-        this.#names.map((operand) => `${operand}Head`),
+        this.#names.map((operand) => `${operand}${step > 1 ? 'Turn' : 'Head'}`),
         number,
       ),
+      ...(step > 1
+        ? this.#names.map((operand) => {
+            const offset = this.shader.ownNumber(first * strideOf(operand, headAxis))
+            return `let ${operand}Head = ${operand}Turn + ${offset};`
+          })
+        : []),
       ...this.#first(),
     ]
     return this.shader.dispatch({ name, body: [...heading, ...body], workgroupSize, workgroups })

@@ -2,7 +2,7 @@ import type { OpCall, Operand } from '@tessera/core'
 import { sizeOf } from '@tessera/core'
 
 /** Widest heads whose rows stay in registers. */
-const mostWidth = 128
+export const mostWidth = 128
 
 /** Attention, forward or backward, with its operands by name. */
 export interface AttentionProblem {

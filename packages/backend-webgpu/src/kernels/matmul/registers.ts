@@ -24,8 +24,8 @@ export function planRegisterTiles(
   if (m === 0 || n === 0 || batches === 0) return { dispatches: [] }
   const rows = m <= 2 ? m : m <= 4 ? 4 : 8
   const columns = 8
-  // Along the columns first: their tiles share rows of the left operand.
-  const [tall, wide] = m <= 8 ? [1, 64] : [4, 16]
+  // Along the columns first: their tiles share rows of the left operand. No wider than the result, as invocations beyond it would idle.
+  const [tall, wide] = m <= 8 ? [1, 64] : n <= 4 * columns ? [16, 4] : [4, 16]
   const [groupRows, groupColumns] = [rows * tall, columns * wide]
   const [tilesM, tilesN] = [Math.ceil(m / groupRows), Math.ceil(n / groupColumns)]
   const groups = batches * tilesM * tilesN

@@ -84,6 +84,7 @@ export function planWrittenOut(
   } as const
   const { dispatches } = planRegisterTiles(product, environment, {
     scratch: (bytes) => memory.scratch(bytes),
+    constants: (words) => memory.constants(words),
     locate: (operand) => (operand === weights ? { range, firstByte: 0 } : memory.locate(operand)),
   })
   return { dispatches: [writeOut(problem, range, environment, memory), ...dispatches] }

@@ -1,6 +1,6 @@
 import type { CallMemory, WebGpuDispatch, WebGpuEnvironment } from '../../../program/contract.ts'
 import { indented } from '../../../wgsl/shader.ts'
-import { HeadShader } from '../head-shader.ts'
+import { HeadShader, type HeadTurn } from '../head-shader.ts'
 import type { AttentionProblem } from '../problem.ts'
 
 /** Invocations of a workgroup. */
@@ -28,7 +28,7 @@ export const zeros = (prefix: string, width: number): string[] =>
   quadsOf(width).map((i) => `var ${prefix}${i} = vec4<f32>();`)
 
 /**
- * A shader in which each invocation has two neighbouring rows of one head, if there are two. They share what they read. Their registers are memory
+ * A shader in which each invocation has two neighbouring rows of one head, if there are two, or one. They share what they read. Their registers are memory
  * where shaders run on the processor, which has that near. More rows would be faster still, but compile for a minute.
  */
 export class RowShader {
@@ -41,6 +41,8 @@ export class RowShader {
    * @param rowsOfHead rows (queries or keys) of each head
    * @param names operands that the shader uses
    * @param written those of them that it writes
+   * @param most rows of an invocation
+   * @param turn which heads it takes; all of them unless told
    */
   constructor(
     problem: AttentionProblem,
@@ -49,10 +51,12 @@ export class RowShader {
     rowsOfHead: number,
     names: readonly string[],
     written: readonly string[],
+    most: 1 | 2 = 2,
+    turn?: HeadTurn,
   ) {
-    this.head = new HeadShader(problem, environment, memory, names, written)
+    this.head = new HeadShader(problem, environment, memory, names, written, turn)
     this.#rowsOfHead = rowsOfHead
-    this.rows = Array.from({ length: Math.min(2, rowsOfHead) }, (_, i) => i)
+    this.rows = Array.from({ length: Math.min(most, rowsOfHead) }, (_, i) => i)
   }
 
   /** Declares `prefix0`, `prefix1`, …: the quads of a row. */
