@@ -49,7 +49,7 @@ for (const { name, plugin, isExpected } of softwareAdapters) {
       check({ batch: 2, heads: 2 * list.length, length: 41, width: 8, values: 12, patterns: list }),
     )
 
-    it('for any pattern, length and width', () => fc.assert(fc.asyncProperty(anyCase(80, 4), check), { numRuns: 4 }))
+    it('for any pattern, length and width', () => fc.assert(fc.asyncProperty(anyCase(80, 4), check), { numRuns: 2 }))
 
     it('is computed by the kernels, whose widths must be multiples of four', async () => {
       const runtime = await createRuntime({ use: plugins })
@@ -62,7 +62,7 @@ for (const { name, plugin, isExpected } of softwareAdapters) {
       await runtime.close()
     })
 
-    it.each([strided(7), fixed(10, 3), local(12)])('decodes as the whole text gives: %o', async (pattern) => {
+    it.each([fixed(10, 3), local(12)])('decodes as the whole text gives: %o', async (pattern) => {
       const runtime = await createRuntime({ use: plugins })
       const [query, key, value] = splitKey(randomKey(2), 3).map((seed) => randomNormal(seed, [2, 45, 8])) as [
         Tensor,
