@@ -30,8 +30,8 @@ export interface AttentionQuery {
 
 /** Keys whose scores are computed before their values are mixed. */
 const chunk = 64
-/** Numbers of a value that are summed in registers. */
-const wideValues = 32
+/** Numbers of a value that are summed in registers, most first: where they hold enough, a whole row of a usual head, so that memory is read in one go. */
+const valueBlocks = (variant: Variant): readonly number[] => (variant === 'wide' ? [64, 32, 4] : [32, 4])
 
 /** Adds to a module the functions of attention for one query at a time. */
 export function attentionQuery(module: ModuleBuilder, variant: Variant): AttentionQuery {
@@ -114,7 +114,7 @@ export function attentionQuery(module: ModuleBuilder, variant: Variant): Attenti
   return { begin, run, end }
 }
 
-/** Emits the function that computes the scores of up to a chunk of keys with one query, four keys at a time. */
+/** Emits the function that computes the scores of up to a chunk of keys with one query: a key of each quarter at a time, so that memory is read as four streams. */
 function emitScores(module: ModuleBuilder, variant: Variant) {
   const parameters = {
     query: 'i32',
@@ -128,9 +128,10 @@ function emitScores(module: ModuleBuilder, variant: Variant) {
   return module.function('attentionQueryScores', parameters, 'void', (fn, given) => {
     const { query, key, keyStep, count, width, factor: scale, scores } = given
     const scales = fn.local('v128', 'scales', f32x4.splat(scale))
-    fn.forRange(0, count, 4, (first) => {
+    const quarter = fn.local('i32', 'quarter', i32.shrU(i32.add(count, 3), 2))
+    fn.forRange(0, quarter, 1, (first) => {
       const rows = Array.from({ length: 4 }, (_, i) => {
-        const row = min(i32.add(first, i), i32.sub(count, 1))
+        const row = min(i32.add(first, i32.mul(quarter, i)), i32.sub(count, 1))
         return fn.local('i32', 'row', i32.add(key, i32.mul(keyStep, row)))
       })
       const dots = rows.map(() => fn.locals('v128', 2, 'dot'))
@@ -170,7 +171,13 @@ function emitScores(module: ModuleBuilder, variant: Variant) {
         fn.increment(at, 4)
         fn.increment(rest, -1)
       })
-      fn.store('v128', i32.add(scores, i32.shl(first, 2)), f32x4.mul(dot, scales))
+      fn.set(dot, f32x4.mul(dot, scales))
+      // Scores beyond the last key are written over afterwards.
+      const place = fn.local('i32', 'place', i32.add(scores, i32.shl(first, 2)))
+      for (let i = 0; i < 4; i++) {
+        fn.store('f32', place, f32x4.extractLane(dot, i))
+        if (i < 3) fn.increment(place, i32.shl(quarter, 2))
+      }
     })
   })
 }
@@ -205,8 +212,7 @@ function emitMix(module: ModuleBuilder, variant: Variant) {
       fn.increment(value, 16 * vectors)
       fn.increment(width, -4 * vectors)
     }
-    fn.while(i32.geS(width, wideValues), () => block(wideValues / 4))
-    fn.while(i32.geS(width, 4), () => block(1))
+    for (const values of valueBlocks(variant)) fn.while(i32.geS(width, values), () => block(values / 4))
     fn.while(i32.gtS(width, 0), () => {
       const total = fn.local('f32', 'total', f32.mul(f32.load(sums), rescale))
       overKeys(fn, given, (weight, row) => fn.set(total, f32.add(total, f32.mul(f32.load(weight), f32.load(row)))))
