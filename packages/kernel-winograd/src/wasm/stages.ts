@@ -64,20 +64,22 @@ export function stagesIn(module: ModuleBuilder, environment: WasmEnvironment, al
 
 function emitSource(module: ModuleBuilder, { input }: Algorithm, tuning: MatmulTuning): Stages['source'] {
   const width = widthOf(tuning)
-  const transform = emitToProducts(module, 'winogradInput', tuning.variant, input)
+  const groups = tuning.variant === 'wide' ? 2 : 1
+  const tiles = 4 * groups
+  const transform = emitToProducts(module, 'winogradInputs', tuning.variant, input, groups)
   return module.function('winogradSource', sourceParameters, 'void', (fn, parameters) => {
     const { table, plane, channels, channelStep, rowStep, patch, target, productStep, panelBytes, padded } = parameters
     fn.forRange(0, padded, width, () => {
       const from = fn.local('i32', 'from', plane)
       const into = fn.local('i32', 'into', target)
       fn.repeat(channels, () => {
-        for (let group = 0; group < width / 4; group++) {
+        for (let tile = 0; tile < width; tile += tiles) {
           fn.call(transform, {
-            table: i32.add(table, 4 * entryBytes * group),
+            table: i32.add(table, entryBytes * tile),
             plane: from,
             rowStep,
             scratch: patch,
-            target: i32.add(into, 16 * group),
+            target: i32.add(into, 4 * tile),
             productStep,
           })
         }
