@@ -18,6 +18,7 @@ export const untestedOps: Readonly<Record<string, string>> = {
   ),
   ...reasons('structured control flow: `tensor/control.test.ts`', 'cond forLoop scan whileLoop'),
   ...reasons('tracing: `tensor/jit.test.ts`', 'jit scope'),
+  ...reasons('marks a value for number formats: `tensor/format-policy.test.ts`', 'keepWide'),
   ...reasons('defines ops: `tensor/tensor.test.ts`', 'applyOp defineOp'),
   ...reasons(
     'reads, frees or copies: `tensor/tensor.test.ts`',
