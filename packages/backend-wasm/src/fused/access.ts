@@ -71,6 +71,7 @@ export function storeBlock(
   base: Integer,
   block: Block,
   values: readonly Vector[],
+  inHalves = false,
 ): void {
   const { fn } = code
   const access = code.body.accesses[position]!
@@ -87,7 +88,10 @@ export function storeBlock(
       })
     } else if (access.bytes === 4) {
       values.forEach((value, u) => {
-        fn.store('v128', at, value, 16 * u)
+        if (inHalves) {
+          const kept = code.keep(value)
+          for (const half of [0, 1] as const) fn.storeLane(64, at, kept, half, 16 * u + 8 * half)
+        } else fn.store('v128', at, value, 16 * u)
       })
     } else if (access.bytes === 2) storeShortVectors(code, access, at, values)
     else storeByteVectors(code, access, at, values)

@@ -1,6 +1,6 @@
 import { i32 } from '../assembler/index.ts'
 import { type Block, storeBlock } from './access.ts'
-import { type Value, variesInner, variesMiddle } from './body.ts'
+import { type LoweredBody, type Value, variesInner, variesMiddle } from './body.ts'
 import type { FusedCode } from './code.ts'
 import { Evaluator, needed } from './evaluator.ts'
 import { type Bases, emitBlocks, emitLoops, emitOdometer, emitShare, type LoopAxis } from './loops.ts'
@@ -20,12 +20,22 @@ export interface ColumnLoops {
 type ReduceValue = Extract<Value, { kind: 'reduce' }>
 
 /**
+ * Whether all of a body's operands are whole vectors of words, or the same in all lanes. With others V8 13.6 joins running results wrongly where they are stored side
+ * by side as vectors, from where its revectoriser starts.
+ */
+const isRegular = ({ accesses }: LoweredBody): boolean =>
+  accesses.every(
+    ({ kind, inner, bytes }) => kind !== 'iota' && (inner === 'splat' || (inner === 'vector' && bytes === 4)),
+  )
+
+/**
  * Emits the function of a column body: each item is a block of neighbouring kept elements and a chunk of what is reduced for them;
  * running results stay in registers while the reduced axes go by.
  */
 export function emitColumn(code: FusedCode, { axes, reduced, vectors }: ColumnLoops, bases: Bases): void {
   const { fn, body } = code
   const evaluator = new Evaluator(code)
+  const inHalves = code.environment.variant === 'wide' && !isRegular(body)
   const isReduction = (id: number): boolean => body.values[id]!.kind === 'reduce'
   const elementStores = body.stores.filter(({ value }) => !isReduction(value))
   const results = body.stores
@@ -72,7 +82,7 @@ export function emitColumn(code: FusedCode, { axes, reduced, vectors }: ColumnLo
       emitLoops(code, reduced, moved, everyRow, rows)
       results.forEach(({ access, reduction }, r) => {
         const finished = running[r]!.map((accumulator) => code.keep(laneResults(reduction, accumulator)))
-        storeBlock(code, access, moved[access]!, block, finished)
+        storeBlock(code, access, moved[access]!, block, finished, inHalves)
       })
     })
   }

@@ -14,7 +14,8 @@ import { describe, it } from 'vitest'
 import { WasmDevice } from '../device/device.ts'
 import { Machine } from '../device/machine.ts'
 import { wasmKernels } from '../kernels/index.ts'
-import type { Variant } from '../variant.ts'
+import { optimised } from '../testing/backends.ts'
+import { enableRevectorizer, type Variant } from '../variant.ts'
 
 /** A value of a random body. Floats are integers of at most this size, so that whatever order they are added in is exact. */
 interface Known {
@@ -237,11 +238,16 @@ function randomInstruction(
   }
 }
 
-const variants: readonly Variant[] = ['plain', 'relaxed']
+const variants: readonly Variant[] = ['plain', 'relaxed', 'wide']
 describe('random bodies', () => {
   for (const variant of variants) {
     it(`${variant}: give exactly what the reference gives`, async () => {
-      const device = new WasmDevice(new Machine(variant, { shared: false, threads: 1 }))
+      const plain = {
+        name: 'wasm' as const,
+        open: async () => new WasmDevice(new Machine(variant, { shared: false, threads: 1 })),
+      }
+      if (variant === 'wide') await enableRevectorizer()
+      const device = (await (variant === 'wide' ? optimised(plain) : plain).open()) as WasmDevice
       await fc.assert(
         fc.asyncProperty(cases, async (given) => {
           const { program, inputs } = randomProgram(given)

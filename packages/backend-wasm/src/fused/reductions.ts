@@ -84,7 +84,7 @@ export function joinAccumulators(
   accumulators: readonly Accumulator[],
 ): void {
   const { fn } = code
-  if (code.environment.variant === 'wide') {
+  if (code.environment.variant === 'wide' && !readsNarrowIntegers(code)) {
     const address = fn.parameters.threadScratch
     for (const vectors of [accumulators.map(({ value }) => value), accumulators.flatMap(({ nan }) => nan ?? [])]) {
       const offset = code.takeJoinBytes(16 * vectors.length)
@@ -105,6 +105,13 @@ export function joinAccumulators(
   }
   mergeAccumulators(code, reduction, into, rest[0]!)
 }
+
+/**
+ * V8 13.6 joins accumulators wrongly in some loops that load integers of 8 or 16 bits: the sums of one row go into the next. Halves, which are decoded by
+ * other instructions, are joined well.
+ */
+const readsNarrowIntegers = ({ body }: FusedCode): boolean =>
+  body.accesses.some(({ kind, dtype }) => kind === 'load' && (dtype === 'i16' || dtype === 'i8' || dtype === 'u8'))
 
 function mergeAccumulators(code: FusedCode, reduction: Reduction, into: Accumulator, from: Accumulator): void {
   code.fn.set(into.value, combine(reduction, into.value, from.value))

@@ -13,6 +13,7 @@ import { type Block, type DraftCall, type DraftOperand, link, unlinked } from '.
 import type { OpCall, Program } from './program.ts'
 import { chooseRecomputed } from './recompute.ts'
 import { ViewResolver } from './resolve.ts'
+import { shareLoads } from './shared-loads.ts'
 
 export interface ScheduleOptions {
   /** Leaves in the order in which they are bound. */
@@ -317,7 +318,8 @@ class Scheduler {
       (node) => this.#place(node).view,
     )
     const drafted = (operand: BodyOperand) => this.#drafted(operand)
-    return { op: 'fused', attributes: body, inputs: inputs.map(drafted), outputs: outputs.map(drafted) }
+    const shared = shareLoads(body, inputs.map(drafted))
+    return { op: 'fused', attributes: shared.body, inputs: shared.inputs, outputs: outputs.map(drafted) }
   }
 
   #drafted({ node, dtype, view }: BodyOperand): DraftOperand {
