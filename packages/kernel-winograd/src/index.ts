@@ -1,3 +1,6 @@
+/** Keeps the declarations of the backends' programs in this package's types. */
+export type { WasmKernelProgram } from '@tessera/backend-wasm'
+export type { WebGpuKernelProgram } from '@tessera/backend-webgpu'
 export {
   winogradF2,
   winogradF2BackwardInput,
