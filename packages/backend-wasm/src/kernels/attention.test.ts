@@ -12,7 +12,7 @@ import {
 } from '@tessera/core'
 import { type KernelTestCall, type ProgramBuilder, randomStorage, testKernel } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
-import { threaded } from '../testing/backends.ts'
+import { threaded, variantBackend } from '../testing/backends.ts'
 import { canEnableRevectorizer, supportsThreads, variants } from '../variant.ts'
 import { wasm } from '../wasm.ts'
 import { attentionBackwardKernel, attentionKernel } from './attention.ts'
@@ -214,6 +214,7 @@ function backwardCall(sizes: Sizes): KernelTestCall {
 const cases: readonly Sizes[] = [
   { batch: [2], queries: 1, keys: 1, width: 1, valueWidth: 1, causal: true },
   { batch: [], queries: 1, keys: 70, width: 18, valueWidth: 37, causal: false },
+  { batch: [2], queries: 1, keys: 133, width: 64, valueWidth: 64, causal: true, position: 130 },
   { batch: [3], queries: 2, keys: 67, width: 7, valueWidth: 5, causal: true, position: 3 },
   { batch: [2, 2], queries: 19, keys: 19, width: 8, valueWidth: 16, causal: true },
   { batch: [1, 2], queries: 50, keys: 101, width: 20, valueWidth: 33, causal: true },
@@ -238,10 +239,10 @@ const variantTests = (name: string, backend: Backend, sizes: readonly Sizes[]): 
 }
 for (const variant of variants) {
   if (variant === 'wide' && !canEnableRevectorizer()) continue
-  variantTests(`${variant}, one thread`, wasm({ variant, threads: 1 }).backends![0]!, cases)
+  variantTests(`${variant}, one thread`, variantBackend(variant), cases)
 }
 // Starting threads takes longer than the tests.
-if (supportsThreads()) variantTests('relaxed, 3 threads', threaded('relaxed', 3), cases.slice(4, 5))
+if (supportsThreads()) variantTests('relaxed, 3 threads', threaded('relaxed', 3), cases.slice(5, 6))
 
 describe('attention in programs', () => {
   /** Self-attention with several heads from one product, and the gradient of everything. */

@@ -1,7 +1,7 @@
-import { type Backend, createRuntime, jit, type Kernel, referenceKernels, type Tensor, tensor } from '@tessera/core'
+import { createRuntime, jit, type Kernel, referenceKernels, type Tensor, tensor } from '@tessera/core'
 import { type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
-import { optimised } from '../testing/backends.ts'
+import { optimised, variantBackend } from '../testing/backends.ts'
 import { canEnableRevectorizer, variants } from '../variant.ts'
 import { wasm } from '../wasm.ts'
 import { matmulTuning, planMatmul } from './matmul/index.ts'
@@ -41,11 +41,10 @@ const product = (
 
 for (const variant of variants) {
   if (variant === 'wide' && !canEnableRevectorizer()) continue
-  const backend = wasm({ variant, threads: 1 }).backends![0] as Backend<'wasm'>
   for (const kernel of [matmulKernel, widenedMatmulKernel]) {
     testKernel({
       kernel: kernel as Kernel<Op, 'wasm'>,
-      backend: (variant === 'wide' ? optimised(backend) : backend) as never,
+      backend: variantBackend(variant),
       reference: { ...matmul, name: 'test/product', op: kernel.op } as unknown as Kernel<Op, 'reference'>,
       run: { describe: (name, declare) => describe(`${name}, ${variant}`, declare), it },
       calls: [

@@ -1,6 +1,7 @@
 import { createRuntime, type DType, jit, type Kernel, referenceKernels, type Tensor, tensor } from '@tessera/core'
 import { type KernelTestCall, randomStorage, testKernel } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
+import { variantBackend } from '../testing/backends.ts'
 import { canEnableRevectorizer, variants } from '../variant.ts'
 import { wasm } from '../wasm.ts'
 import { widenedMatmulKernel } from './matmul.ts'
@@ -63,7 +64,7 @@ for (const variant of variants) {
   if (variant === 'wide' && !canEnableRevectorizer()) continue
   testKernel({
     kernel: widenedMatmulKernel,
-    backend: wasm({ variant, threads: 1 }).backends![0] as never,
+    backend: variantBackend(variant),
     reference,
     run: { describe: (name, declare) => describe(`${name}, ${variant}`, declare), it },
     calls: [...calls, product([], [130, 260, 300], ['bf16', 'f16'])],

@@ -4,6 +4,7 @@ import { WasmDevice } from '../device/device.ts'
 import { Machine } from '../device/machine.ts'
 import { availableThreads, workerStarter } from '../threads/workers.ts'
 import { enableRevectorizer, type Variant } from '../variant.ts'
+import { wasm } from '../wasm.ts'
 
 /** A backend with real threads, which share even the smallest calls. */
 export const threaded = (variant: Variant, threads: number): Backend => ({
@@ -27,3 +28,9 @@ export const optimised = (backend: Backend): Backend => ({
     return device
   },
 })
+
+/** One thread of a variant, with the code that a long run has. */
+export function variantBackend(variant: Variant): Backend<'wasm'> {
+  const backend = wasm({ variant, threads: 1 }).backends![0]!
+  return (variant === 'wide' ? optimised(backend) : backend) as Backend<'wasm'>
+}

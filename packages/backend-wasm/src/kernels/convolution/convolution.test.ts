@@ -12,6 +12,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { WasmDevice } from '../../device/device.ts'
 import { Machine } from '../../device/machine.ts'
+import { variantBackend } from '../../testing/backends.ts'
 import { canEnableRevectorizer, supportsThreads, type Variant, variants } from '../../variant.ts'
 import { wasm } from '../../wasm.ts'
 import {
@@ -90,7 +91,7 @@ const playing = (variant: Variant): Backend<'wasm'> => ({
 
 const backends = variants
   .filter((variant) => variant !== 'wide' || canEnableRevectorizer())
-  .map((variant): [string, Backend<'wasm'>] => [variant, wasm({ variant, threads: 1 }).backends![0] as Backend<'wasm'>])
+  .map((variant): [string, Backend<'wasm'>] => [variant, variantBackend(variant)])
 
 describe.each([...backends, ['relaxed, three threads', playing('relaxed')] as const])('%s', (_, backend) => {
   for (const kernel of [
