@@ -5,6 +5,8 @@ const pages = new Map([
   ['ARCHITECTURE.md', 'architecture.md'],
   ['packages/core/README.md', 'packages/core.md'],
   ['docs/decisions/0001-a.md', 'decisions/0001-a.md'],
+  ['docs/loss.svg', 'loss.svg'],
+  ['packages/core/pictures/flow.svg', 'packages/core/pictures/flow.svg'],
 ])
 const rewrite = (text: string, file: string) => rewriteLinks(text, file, pages, 'https://example.org/tree')
 
@@ -18,6 +20,10 @@ describe('rewriteLinks', () => {
   it('takes a folder for its README', () => {
     expect(rewrite('[core](packages/core)', 'README.md')).toBe('[core](/packages/core)')
     expect(rewrite('[core](packages/core/)', 'README.md')).toBe('[core](/packages/core)')
+  })
+  it('keeps pictures relative', () => {
+    expect(rewrite('![flow](pictures/flow.svg)', 'packages/core/README.md')).toBe('![flow](./core/pictures/flow.svg)')
+    expect(rewrite('![loss](../loss.svg)', 'docs/decisions/0001-a.md')).toBe('![loss](../loss.svg)')
   })
   it('sends links to sources to the repository and leaves others alone', () => {
     expect(rewrite('[x](src/index.ts)', 'packages/core/README.md')).toBe(

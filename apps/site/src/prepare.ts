@@ -18,6 +18,8 @@ function pageOf(file: string): string {
   return file.replace(/^docs\//, '').toLowerCase()
 }
 
+const pictureOf = (file: string) => [file, file.replace(/^docs\//, '')] as const
+
 function writePages(): void {
   const files = [
     'README.md',
@@ -30,17 +32,19 @@ function writePages(): void {
     .flatMap((pattern) => globSync(pattern, { cwd: root }))
     .filter((file) => file !== 'docs/status.md' && !file.endsWith('CHANGELOG.md'))
     .map((file) => file.replaceAll('\\', '/'))
-  const pages = new Map(files.map((file) => [file, pageOf(file)]))
-  for (const [file, page] of pages) {
+  const pictures = ['docs/**/*.{svg,png}', 'packages/*/pictures/*.svg'].flatMap((pattern) =>
+    globSync(pattern, { cwd: root }).map((file) => file.replaceAll('\\', '/')),
+  )
+  const pages = new Map([...files.map((file) => [file, pageOf(file)] as const), ...pictures.map(pictureOf)])
+  for (const file of files) {
+    const page = pages.get(file)!
     const target = join(outputFolder, page)
     mkdirSync(dirname(target), { recursive: true })
     // The third word of a fence tells the checks how to run a block; readers need not see it.
     const markdown = readFileSync(join(root, file), 'utf8').replaceAll(/^```(ts|js) [a-z -]+$/gm, '```$1')
     writeFileSync(target, rewriteLinks(markdown, file, pages, repository))
   }
-  for (const picture of globSync('docs/**/*.{svg,png}', { cwd: root })) {
-    cpSync(join(root, picture), join(outputFolder, picture.replace(/^docs\//, '')))
-  }
+  for (const picture of pictures) cpSync(join(root, picture), join(outputFolder, pages.get(picture)!))
   cpSync(join(site, 'home.md'), join(outputFolder, 'index.md'))
 }
 
