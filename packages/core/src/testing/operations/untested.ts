@@ -27,7 +27,7 @@ export const untestedOps: Readonly<Record<string, string>> = {
   ...reasons(
     'no op',
     `createHostBackend createNode createRuntime currentRuntime formatGraph formatPolicy lossScalePolicy formatOf formatShape formatSpec hasAdjacentRows isFloat isInteger
-     isRowMajor mapTensors namedTensors nullKernels ownInputs promote resultBuffer resultOf rowMajorStrides rowMajorView sizeOf tensorsIn topologicalOrder
+     isRowMajor mapTensors namedTensors nullKernels ownInputs promote resultOf rowMajorStrides rowMajorView sizeOf tensorsIn topologicalOrder
      viewBounds visitTree`,
   ),
 }
