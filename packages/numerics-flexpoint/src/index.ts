@@ -5,5 +5,7 @@ export { decodeFlex, encodeFlex, fittingScale, flexMatmul, largestMantissa, smal
 export type { FlexpointPolicy, FlexReport } from './flexpoint.ts'
 export { flexFormat, flexpoint } from './flexpoint.ts'
 export { type FloatPolicy, type FloatReport, floatPolicy } from './float-policy.ts'
+export type { ScaledIntegers } from './integer-matmul.ts'
+export { flexProduct, integerMatmul, integerMatmulOp } from './integer-matmul.ts'
 export type { BlockFormatName, FloatSizes } from './rounding-formats.ts'
 export { blockFormat, floatFormat, roundToFloat } from './rounding-formats.ts'

@@ -14,7 +14,7 @@ export const packageRules: Readonly<Record<string, PackageRule>> = {
   'backend-webgpu': { values: ['core'] },
   'kernel-winograd': { values: ['core', 'backend-wasm', 'backend-webgpu'] },
   'kernel-sparse-attention': { values: ['core', 'backend-wasm', 'backend-webgpu'] },
-  'numerics-flexpoint': { values: ['core'] },
+  'numerics-flexpoint': { values: ['core', 'backend-wasm'] },
   onnx: { values: ['core', 'nn'] },
   'models-gpt': { values: ['core', 'nn', 'kernel-sparse-attention'] },
   'models-multimodal': { values: ['core', 'nn', 'models-gpt'] },
