@@ -78,8 +78,12 @@ export function packFunction(format: MantissaFormat, side: 'left' | 'right'): Wa
             for (let group = 0; group < width / 8; group++) {
               const upper = fn.local('v128', 'upper', eight(from, group))
               const lower = fn.local('v128', 'lower', eight(next, group))
-              fn.store('v128', to, i8x16.shuffle(upper, lower, interleaved(0)), 32 * group)
-              fn.store('v128', to, i8x16.shuffle(upper, lower, interleaved(4)), 32 * group + 16)
+              const halves = ([0, 4] as const).map((half) => i8x16.shuffle(upper, lower, interleaved(half)))
+              halves.forEach((pairsOfLines, half) => {
+                const line = 8 * group + 4 * half
+                if (line + 4 <= width) fn.store('v128', to, pairsOfLines, 4 * line)
+                else for (let i = line; i < width; i++) fn.storeLane(32, to, pairsOfLines, i - line, 4 * i)
+              })
             }
             fn.increment(from, twice)
             fn.increment(to, pairBytes)
@@ -98,9 +102,8 @@ export function packFunction(format: MantissaFormat, side: 'left' | 'right'): Wa
                 fn.increment(from, i32.mul(done, bytes))
                 fn.increment(to, i32.mul(i32.shrU(done, 1), pairBytes))
               },
-              () => {
-                if (width % 8 === 0) fn.if(i32.eq(lineStep, bytes), acrossLines)
-              },
+              // Rows are read by eight numbers, of which the tile may take fewer.
+              () => fn.if(i32.and(i32.eq(lineStep, bytes), i32.geS(i32.sub(lines, first), 8)), acrossLines),
             )
           },
           () => fn.memoryFill(to, 0, i32.mul(pairs, pairBytes)),
