@@ -48,6 +48,27 @@ describe.runIf(isExpected)('winograd() with webgpu()', () => {
     })
   })
 
+  it('reads and writes halves, and sums in f32', async () => {
+    const half = async (plugins: readonly Plugin[]) => {
+      const runtime = await createRuntime({ use: [plugin, ...plugins] })
+      const normal = (seed: number, shape: number[], scale: number) =>
+        randomNormal(randomKey(seed), shape).multiply(scale).cast('f16')
+      const [x, filter] = [normal(1, [1, 64, 27, 26], 1), normal(2, [64, 64, 3, 3], 0.05)]
+      const forward = jit((x: Tensor, filter: Tensor) => conv2d(x, filter, { padding: 1 }))
+      const result = forward(x, filter)
+      const values = await result.cast('f32').data()
+      const explanation = forward.explain()
+      await runtime.close()
+      return { dtype: result.dtype, values, explanation }
+    }
+    const [direct, actual] = [await half([]), await half([winograd()])]
+    expect(actual.explanation).toMatch(/winograd-f[24]/)
+    expect(direct.explanation).not.toMatch(/winograd-f[24]/)
+    expect(actual.dtype).toBe('f16')
+    // Both round to halves, of which neighbours differ by 2^-10.
+    assertClose(actual.values, direct.values, { relative: 2 ** -9, absolute: 2e-3 }, 'images')
+  })
+
   it('takes F(2×2) where the error of F(4×4) is not allowed', async () => {
     const { explanation } = await layer([winograd()], { tolerance: 3e-6 })
     for (const kernel of ['winograd-f2,', 'winograd-f2-backward-input', 'winograd-f2-backward-filter'])
