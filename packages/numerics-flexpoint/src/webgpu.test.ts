@@ -14,7 +14,8 @@ import {
 } from '@tessera/core'
 import { testFormat } from '@tessera/core/testing'
 import { describe, expect, it } from 'vitest'
-import { blockFormat, flexFormat, flexpoint, floatFormat } from './index.ts'
+import { flexpoint } from './index.ts'
+import { formats } from './testing/formats.ts'
 
 /** Comes with Debian's package `chromium`, and must be there in continuous integration. */
 const driver = '/usr/lib/chromium/vk_swiftshader_icd.json'
@@ -59,15 +60,5 @@ describe.runIf(Boolean(process.env.CI) || existsSync(driver))('on webgpu', () =>
     expect(found.at(-1)!).toBeLessThan(0.9 * found[0]!)
   })
 
-  const formats = [
-    { format: flexFormat({ bits: 16 }), error: 2 ** -9 },
-    { format: blockFormat('mxfp8'), error: 2 ** -3 },
-    { format: flexFormat({ bits: 8 }), error: 2 ** -1 },
-    { format: floatFormat('f16'), error: 2 ** -11, smallest: 2 ** -14 },
-    { format: floatFormat('bf16'), error: 2 ** -8 },
-    { format: blockFormat('mxint8'), error: 2 ** -2 },
-  ]
-  // Software adapters take a minute for all of them.
-  for (const { format, error, smallest = 0 } of process.env.TESSERA_ALL_OPS ? formats : formats.slice(0, 2))
-    testFormat({ format, error, smallest, use: [plugin()], run: { describe, it } })
+  for (const options of formats) testFormat({ ...options, use: [plugin()], run: { describe, it } })
 })
