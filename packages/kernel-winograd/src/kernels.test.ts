@@ -51,7 +51,7 @@ const backends: Record<string, Taken> = {
     followed: pick('tiles that fit', 'many channels'),
     constant: pick('many channels'),
   },
-  'wide, two threads': { backend: backend('wide', 2), cases: shared, followed: randomCases(1, 14) },
+  'wide, two threads': { backend: optimised(backend('wide', 2)), cases: shared, followed: randomCases(1, 14) },
 }
 
 describe.each(Object.entries(backends))('%s', (_, { backend, ...taken }) => {
