@@ -14,7 +14,10 @@ import { collectTests, failuresOf, testBackend } from '@tessera/core/testing'
 import { Gpt, generateTokens, gptConfiguration } from '@tessera/models-gpt'
 import { AdamW, clipByGlobalNorm, crossEntropy } from '@tessera/nn'
 
-const capabilities = { formats: ['f32', 'i32', 'u32', 'i8', 'u8', 'bool'], denormals: false } as const
+const capabilities = {
+  formats: ['f32', 'i32', 'u32', 'i16', 'i8', 'u8', 'bool', 'f16', 'bf16'],
+  denormals: false,
+} as const
 const tolerances = { multiply: { relative: 0, absolute: 2 ** -126 } }
 
 /** Trains a tiny GPT for some steps, then continues a prompt with its cache. */
@@ -50,7 +53,7 @@ const checks = {
     return { backend, variant, sum }
   },
 
-  /** Every `stride`-th test of the conformance suite, from `first` on, and the last one, which looks at the memory. */
+  /** One of `stride` parts of the conformance suite, which begins at test `first`, and the last test, which looks at the memory. */
   async conformance(first: number, stride: number) {
     const backend = webgpu().backends![0]!
     const tests = collectTests((run) => testBackend({ backend, kernels: webGpuKernels, run, capabilities, tolerances }))
