@@ -50,7 +50,7 @@ function queryGradient(shader: TileShader): WebGpuDispatch {
       ...shader.scores('score', query, key),
       ...shader.scores('slope', gradient, value),
       ...four.flatMap((j) => [
-        `let isVisible${j} = (vec4<i32>${shader.column(j)} <= rows + vec4<i32>(first)) & vec4<bool>(${shader.column(j)} < ${head.number(keys)});`,
+        `let isVisible${j} = ${shader.seesKey(j)};`,
         `let weight${j} = select(vec4<f32>(), expOf4(score${j} * ${scaleOf(scale)} - logarithms), isVisible${j});`,
         `slope${j} = weight${j} * (slope${j} - projections) * ${scaleOf(scale)};`,
       ]),

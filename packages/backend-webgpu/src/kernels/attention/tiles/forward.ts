@@ -32,7 +32,7 @@ export function planTileForward(
         { name: 'key', start: 'firstColumn', count: keys, width },
       ),
       ...four.flatMap((j) => [
-        `let isVisible${j} = (vec4<i32>${shader.column(j)} <= rows + vec4<i32>(first)) & vec4<bool>(${shader.column(j)} < ${head.number(keys)});`,
+        `let isVisible${j} = ${shader.seesKey(j)};`,
         `score${j} = select(vec4<f32>(${lowest}), score${j} * ${scaleOf(scale)}, isVisible${j});`,
       ]),
       'var next = largest;',

@@ -85,9 +85,15 @@ export class TileShader {
     ]
   }
 
-  /** Whether key `j` is visible to query `i`, for column `j` of the invocation and its rows. */
+  /** The number of the invocation's column `j`, from 0 to 3, among all columns. */
   column(j: number): string {
     return `(firstColumn + lane + ${8 * j})`
+  }
+
+  /** Where rows are queries and columns keys: whether each of the four queries sees the key of column `j`. */
+  seesKey(j: number): string {
+    const { keys } = this.head.problem
+    return `(vec4<i32>${this.column(j)} <= rows + vec4<i32>(first)) & vec4<bool>(${this.column(j)} < ${this.head.number(keys)})`
   }
 
   /** Puts vectors `prefix0` to `prefix3` over rows, one for each column, where `accumulate` finds them. */
